@@ -1,0 +1,1 @@
+"""Search spaces: architectures as values, and the networks built from them."""

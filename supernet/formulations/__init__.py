@@ -1,0 +1,1 @@
+"""Formulations: the gradients with which architecture parameters and weights are updated."""

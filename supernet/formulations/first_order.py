@@ -1,0 +1,17 @@
+"""First-order bilevel search: alpha on the validation half, weights on the training half.
+
+Liu, Simonyan and Yang, "DARTS: Differentiable Architecture Search", 2019, arXiv:1806.09055, equation 7 with xi = 0.
+"""
+
+from __future__ import annotations
+
+from supernet.formulations.base import Batch, Formulation, Gradients, Problem
+from supernet.gradients import detached, grad
+
+
+class FirstOrder(Formulation):
+    """``g_alpha = d L_val(w, alpha) / d alpha``: the current weights stand in for the optimal ones."""
+
+    def arch_grads(self, problem: Problem, train: Batch, valid: Batch) -> Gradients:
+        """See `Formulation.arch_grads`; no weight gradient is computed."""
+        return grad(problem.loss(detached(problem.weights), problem.arch, valid), problem.arch)

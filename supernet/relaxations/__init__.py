@@ -1,0 +1,1 @@
+"""Relaxations: from architecture parameters alpha to mixing weights."""
