@@ -40,7 +40,9 @@ class ScaledBatchNorm(nn.BatchNorm2d):
         scale: Tensor | None = self.weight
         shift: Tensor | None = self.bias
         if weights is not None:
-            weights = weights[:, None].expand(-1, self.num_features // len(weights)).flatten()
+            # contiguous(): for a single copy the flattened expansion is a view of stride 0, and torch's channels-last
+            # kernel reads past a scale that is not contiguous.
+            weights = weights[:, None].expand(-1, self.num_features // len(weights)).flatten().contiguous()
             scale = weights if scale is None else scale * weights
             shift = None if shift is None else shift * weights
         batch_statistics = self.training or self.running_mean is None
@@ -77,7 +79,9 @@ class ParameterFree(Operation):
         """See `Operation.forward`."""
         y = self.function(x).unsqueeze(1)
         # Without weights the copies must be spelled out: one copy would feed one edge and drop the others silently.
-        return y.expand(-1, self.copies, -1, -1, -1) if weights is None else y * weights.to(y.dtype)[:, None, None, None]
+        return (
+            y.expand(-1, self.copies, -1, -1, -1) if weights is None else y * weights.to(y.dtype)[:, None, None, None]
+        )
 
 
 def identity(x: Tensor) -> Tensor:

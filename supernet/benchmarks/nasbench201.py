@@ -25,7 +25,7 @@ class NASBench201Table(Benchmark):
     """Mean accuracies over the recorded seeds.
 
     ``cifar10`` and ``cifar100`` are test accuracies after 200 epochs on the whole training set; ``cifar10-valid`` is
-    the validation accuracy of the 25,000 / 25,000 split after 200 or 12 epochs; ``cifar100-valid`` that after 12 epochs.
+    the validation accuracy of the 25,000 / 25,000 split after 200 or 12 epochs, ``cifar100-valid`` that after 12.
     """
 
     space = "nasbench201"

@@ -23,7 +23,7 @@ class Dirichlet(Relaxation):
 
     Args:
         anchor: what pulls beta to one (the uniform distribution on the simplex). ``l2``: ``scale / 2 * |alpha|^2``, the
-            weight decay of the published code; ``kl``: ``scale * sum_e KL(Dir(beta[e]) || Dir(1))``, the paper's equation.
+            weight decay of the published code; ``kl``: ``scale * sum_e KL(Dir(beta[e]) || Dir(1))``, as in the paper.
         anchor_scale: the weight of that pull (1e-3 in the paper).
     """
 

@@ -24,16 +24,18 @@ def double_cell(allowed=FULL, affine=False):
 
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize("training", [True, False])
-def test_the_batched_cell_equals_the_plain_one_in_outputs_gradients_and_statistics(affine, training):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_batched_cell_equals_the_plain_one_in_outputs_gradients_and_statistics(affine, training, layout):
     cell = double_cell(affine=affine).train(training)
     reference = plain(cell).train(training)
-    x = torch.randn(5, 4, 6, 6, dtype=torch.float64, requires_grad=True)
+    cell = cell.to(memory_format=layout)
+    x = torch.randn(5, 4, 6, 6, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
     weights = torch.randn(6, 5, dtype=torch.float64).softmax(dim=1).requires_grad_()
     wiring = Wiring(EDGES, OPERATIONS, FULL)
     out, expected = cell(x, wiring.split(weights)), reference(x, weights)
     torch.testing.assert_close(out, expected, **TOLERANCE)
 
-    probe = torch.randn_like(out)
+    probe = torch.randn_like(out).contiguous(memory_format=layout)
     ours = torch.autograd.grad((out * probe).sum(), [x, weights, *cell.parameters()])
     theirs = torch.autograd.grad((expected * probe).sum(), [x, weights, *reference.parameters()], allow_unused=True)
     torch.testing.assert_close(ours[:2], theirs[:2], **TOLERANCE)

@@ -1,0 +1,127 @@
+"""From configuration to objects, with errors a user can act on; and the saved configuration of a run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from supernet.errors import UserError
+from supernet.files import write_atomically
+
+CONFIG = "config.yaml"
+
+
+def build(node: Any, name: str, **arguments: Any) -> Any:
+    """Instantiate a configuration node. Raises `UserError`, with the reason, where its arguments are wrong."""
+    try:
+        return instantiate(node, **arguments)
+    except MissingMandatoryValue as error:
+        key = error.full_key or name
+        raise UserError(f"{key} is needed; give it on the command line: {key}=...") from error
+    except InstantiationException as error:
+        reason: BaseException = error
+        while reason.__cause__ is not None:
+            reason = reason.__cause__
+        if isinstance(reason, UserError):
+            raise reason from error
+        if isinstance(reason, ValueError | TypeError | ImportError | KeyError | AttributeError):
+            raise UserError(f"{name}: {reason}") from error
+        raise
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuse top-level values that make no sense, and mandatory ones that are missing, before any work starts."""
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise UserError(f"{missing[0]} is needed; give it on the command line: {missing[0]}=...")
+    smallest = {"epochs": 1, "seed": 0, "warmup_epochs": 0, "batch_size": 1}
+    for key, least in smallest.items():
+        value = cfg.get(key)
+        if key in cfg and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            raise UserError(f"{key}={value}: it must be a whole number, at least {least}")
+
+
+def save_config(cfg: DictConfig, folder: Path) -> None:
+    """Write the configuration, atomically; `load_config` reads it back."""
+    write_atomically(folder / CONFIG, OmegaConf.to_yaml(cfg))
+
+
+def load_config(folder: Path, task: str) -> DictConfig:
+    """The configuration a run was started with.
+
+    Raises `UserError` where there is none, or where it names code that no configuration file here names: a run folder
+    may come from somebody else, and code is never called because such a file says so.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise UserError(f"resume={folder}: that is no run folder (it has no {CONFIG}); start a new run instead")
+    try:
+        cfg = OmegaConf.load(path)
+        content = OmegaConf.to_container(cfg, resolve=False)
+    except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(cfg, DictConfig):
+        raise UserError(f"{path} is no configuration")
+    if cfg.get("task_name") != task:
+        raise UserError(f"{folder} is a run of {cfg.get('task_name')}.py, not of {task}.py")
+    _check_targets(content, known_targets(), path)
+    cfg.run_dir = str(folder.absolute())
+    return cfg
+
+
+def _check_targets(node: Any, known: set[str], path: Path) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _check_targets(item, known, path)
+    if isinstance(node, dict):
+        for key, item in node.items():
+            if key == "_target_" and item not in known:
+                raise UserError(
+                    f"{path} wants to call {item!r}, which no configuration file here names; if that is your own "
+                    "class, put it into a configuration file and give its folder with --config-dir"
+                )
+            _check_targets(item, known, path)
+
+
+def known_targets() -> set[str]:
+    """Every ``_target_`` in this project's and the user's configuration files."""
+    files = (file for folder in config_folders() for file in folder.rglob("*.yaml"))
+    return {name for file in files for name in re.findall(r"_target_: *([\w.]+)", file.read_text(encoding="utf-8"))}
+
+
+def config_folders() -> list[Path]:
+    """The folders that configuration files come from: this project's, and the one given with ``--config-dir``."""
+    sources = HydraConfig.get().runtime.config_sources
+    return [Path(source.path) for source in sources if source.schema == "file" and Path(source.path).is_dir()]
+
+
+def choices() -> dict[str, Any]:
+    """Which file of each configuration group this run uses, Hydra's own groups left out."""
+    chosen = HydraConfig.get().runtime.choices
+    return {str(key): value for key, value in chosen.items() if not str(key).startswith("hydra/") and key != "hydra"}
+
+
+def group_file(group: str, name: str) -> DictConfig:
+    """A file of a configuration group, from this project's or the user's configuration folders."""
+    for folder in config_folders():
+        path = folder / group / f"{name}.yaml"
+        if path.parent == folder / group and path.is_file():
+            cfg = OmegaConf.load(path)
+            assert isinstance(cfg, DictConfig)
+            return cfg
+    raise UserError(f"there is no {group}={name}")
+
+
+def plain(value: Any) -> bool:
+    """Whether a value is a number, a text, None or a list of such: data that cannot do anything."""
+    if isinstance(value, list | ListConfig):
+        return all(plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)

@@ -1,0 +1,80 @@
+"""Raw images by position, and the same kept in memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class Pixels(ABC):
+    """A sequence of raw images of one shape."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, h, w) of every image."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def take(self, positions: Tensor) -> Pixels:
+        """The images at these positions, an int64 tensor on the CPU, in their order."""
+
+    @abstractmethod
+    def ready(self) -> Pixels:
+        """The same images in the form in which many passes over them are cheapest."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Pixels:
+        """The same images, with `batches` on this device."""
+
+    @abstractmethod
+    def batches(self, order: Tensor, batch_size: int) -> Iterator[Tensor]:
+        """The images at positions ``order``, uint8 ``(batch_size, channels, h, w)``; the last batch may be smaller."""
+
+    @abstractmethod
+    def sample(self) -> Tensor:
+        """Positions of enough images to measure mean and deviation."""
+
+
+@dataclass(frozen=True)
+class InMemory(Pixels):
+    """Images in one uint8 tensor ``(count, channels, h, w)``; batches are made on the device where it lies."""
+
+    images: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, h, w) of every image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, positions: Tensor) -> InMemory:
+        """The images at these positions."""
+        return InMemory(self.images[positions.to(self.images.device)])
+
+    def ready(self) -> InMemory:
+        """These images: nothing is left to do."""
+        return self
+
+    def to(self, device: torch.device) -> InMemory:
+        """The images on this device."""
+        return InMemory(self.images.to(device))
+
+    def batches(self, order: Tensor, batch_size: int) -> Iterator[Tensor]:
+        """The images at positions ``order``."""
+        order = order.to(self.images.device)
+        for first in range(0, len(order), batch_size):
+            yield self.images[order[first : first + batch_size]]
+
+    def sample(self) -> Tensor:
+        """All of them."""
+        return torch.arange(len(self))

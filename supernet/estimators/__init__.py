@@ -1,0 +1,1 @@
+"""Estimators: everything that ranks architectures."""

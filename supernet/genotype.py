@@ -1,0 +1,105 @@
+"""What a search found, as a file that carries everything needed to train it and to repeat the search.
+
+A genotype may come from somebody else: it is read as data. Nothing in it is evaluated, imported or called.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from supernet.errors import UserError
+from supernet.files import write_atomically
+
+FILE = "genotype.json"
+FORMAT = 1
+LARGEST = 4 * 2**20  # bytes; ours have a few thousand
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """An architecture and where it comes from.
+
+    Attributes:
+        search_space: the name of the search space's configuration file.
+        architecture: the space's own text for it.
+        arguments: the constructor arguments of the space that was searched.
+        metrics: what was measured at the end of the search.
+        choices: which file of each configuration group was used.
+        versions: of Python and of the packages.
+        git_revision: of this framework's checkout, None in an installed copy.
+        config: the whole configuration of the search.
+    """
+
+    search_space: str
+    architecture: str
+    arguments: dict[str, int] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    choices: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    git_revision: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> Path:
+        """Write ``genotype.json`` in this folder, atomically."""
+        path = folder / FILE
+        write_atomically(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n")
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> Genotype:
+        """Read a ``genotype.json`` or the one in a run folder. Raises `UserError` that says what is wrong with it."""
+        if path.is_dir():
+            if not (path / FILE).is_file():
+                raise UserError(f"{path} has no {FILE}: the search did not end; go on with: search.py resume={path}")
+            path = path / FILE
+        if path.stat().st_size > LARGEST:
+            raise UserError(f"{path} has {path.stat().st_size:,} bytes: that is no genotype")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path} is no genotype: {error}") from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise UserError(f"{path} is no genotype of format {FORMAT}, the one this version reads")
+        kinds = {
+            "search_space": str, "architecture": str, "arguments": dict, "metrics": dict, "choices": dict,
+            "versions": dict, "git_revision": (str, type(None)), "config": dict,
+        }  # fmt: skip
+        for name, kind in kinds.items():
+            if not isinstance(content.get(name), kind):  # type: ignore[arg-type]
+                raise UserError(f"{path} is no genotype: {name!r} is missing or of the wrong type")
+        return cls(**{f.name: content[f.name] for f in fields(cls)})
+
+
+def resolve(text: str) -> Genotype | str:
+    """What ``genotype=`` means: a run folder or a genotype file (loaded), or else an architecture's text (as it is)."""
+    path = Path(text).expanduser()
+    if len(text) < 4096 and path.exists():
+        return Genotype.load(path)
+    if "/" in text or text.endswith(".json"):
+        raise UserError(f"genotype={text}: there is no such file or folder")
+    return text
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    names = ("supernet", "torch", "torchvision", "pytorch-lightning", "hydra-core", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def git_revision() -> str | None:
+    """The commit of the checkout this file lies in, with ``+`` where it has changes; None outside a checkout."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        changes = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip() + ("+" if changes.stdout.strip() else "")

@@ -1,0 +1,165 @@
+"""Runs a command under Hydra and turns a user's mistake into one line, a non-zero exit and no half-written run."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import functools
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from supernet.errors import UserError
+
+PACKAGE = Path(__file__).parent
+CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())
+"""The configuration: inside the package in an installed copy, beside it in a checkout."""
+
+SYNTAX = "a setting is given as name=value; quote a value with brackets or spaces, as in 'name=\"a value\"'"
+
+Task = Callable[[DictConfig], Any]
+
+
+def launch(task: Task, config: str) -> None:
+    """Compose ``conf/<config>.yaml`` with the command line and run ``task`` with it, in a run folder of its own.
+
+    ``resume=<run folder>`` makes that folder the run folder; the task then takes the configuration saved there.
+    """
+    sys.argv = [sys.argv[0], *(_prepare(argument) for argument in sys.argv[1:])]
+    debugging = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises; what a user sees is decided here
+    try:
+        sys.argv += _resume_arguments(sys.argv[1:])
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config)(_guarded(task, debugging))()
+    except Exception as error:
+        if debugging or (message := explain(error, config)) is None:
+            raise
+        _fail(message)
+
+
+def _prepare(argument: str) -> str:
+    """Quote values that Hydra's grammar would take apart: architecture strings and paths."""
+    key, separator, value = argument.partition("=")
+    if separator and key in ("genotype", "resume", "data.root") and value and value[0] not in "'\"[{$":
+        return f"{key}={_quoted(value)}"
+    return argument
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${") + '"'
+
+
+def _resume_arguments(arguments: list[str]) -> list[str]:
+    """With ``resume=<folder>``: write there and leave Hydra's record of the first start as it is."""
+    folders = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
+    if not folders or folders[-1] in ("", "null"):
+        return []
+    others = [a for a in arguments if "=" in a and not a.startswith(("resume=", "hydra.", "hydra/", "-"))]
+    if others:
+        raise UserError(f"resume takes the saved configuration; drop {' '.join(others)}, or start a new run with it")
+    folder = Path(folders[-1]).expanduser().absolute()
+    if not folder.is_dir():
+        raise UserError(f"resume={folders[-1]}: there is no such folder")
+    return [f"hydra.run.dir={_quoted(str(folder))}", "hydra.output_subdir=null"]
+
+
+def _guarded(task: Task, debugging: bool) -> Task:
+    """The task with the handling of mistakes around it; in a sweep they are left to Hydra, so that it goes on."""
+
+    @functools.wraps(task)
+    def run(cfg: DictConfig) -> Any:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        single = HydraConfig.get().mode == RunMode.RUN
+        try:
+            return task(cfg)
+        except Exception as error:
+            _remove_if_unused(folder)
+            if debugging or not single or (message := explain(error, HydraConfig.get().job.config_name or "")) is None:
+                raise
+            _fail(message, folder)
+
+    return run
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Delete a run folder in which nothing but Hydra's own record was written."""
+    if {path.name for path in folder.iterdir() if path.suffix != ".log"} == {".hydra"}:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fail(message: str, folder: Path | None = None) -> NoReturn:
+    hint = f" (the run so far is kept; go on with resume={folder})" if folder and folder.exists() else ""
+    print(f"error: {message}{hint}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def explain(error: Exception, config: str) -> str | None:
+    """One line for an error that a user can mend, None for one that is a defect of this program."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"no space left on the device for {error.filename or 'the outputs'}; free some, or choose another log_dir="
+        )
+    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
+        return f"{error.filename}: {os.strerror(error.errno or errno.EACCES)}; choose another log_dir="
+    if isinstance(error, MissingConfigException):
+        return _explain_missing_file(error)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _explain_override(error, config)
+    return None
+
+
+def _explain_missing_file(error: MissingConfigException) -> str:
+    wanted = error.missing_cfg_file or ""
+    group, _, name = str(wanted).rpartition("/")
+    options = list(error.options or [])
+    near = difflib.get_close_matches(name, options, n=1)
+    hint = f"did you mean {near[0]}?" if near else ""
+    listed = f"there are {', '.join(sorted(options))}" if options else ""
+    return f"{group}={name}: no such choice; " + " ".join(filter(None, (hint, listed)))
+
+
+def _explain_override(error: Exception, config: str) -> str:
+    text = " ".join(str(error).split())
+    unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
+    if not unknown:
+        return f"{text}; {SYNTAX}" if isinstance(error, OverrideParseException) else text
+    keys = known_keys(config)
+    near = difflib.get_close_matches(unknown[1], keys, n=3, cutoff=0.6)
+    leaf = unknown[1].rpartition(".")[2]
+    near = (
+        near or [key for key in keys if difflib.SequenceMatcher(None, key.rpartition(".")[2], leaf).ratio() > 0.8][:3]
+    )
+    hint = f"did you mean {' or '.join(near)}?" if near else "see --help"
+    return f"{unknown[1]}: no such setting; {hint}"
+
+
+def known_keys(config: str) -> list[str]:
+    """All dotted keys and groups of the default configuration."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = OmegaConf.to_container(hydra.compose(config))
+    keys: list[str] = sorted(path.name for path in CONF.iterdir() if path.is_dir())
+
+    def walk(node: Any, prefix: str) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if not str(key).startswith("_"):
+                    keys.append(f"{prefix}{key}")
+                    walk(value, f"{prefix}{key}.")
+
+    walk(cfg, "")
+    return sorted(set(keys))

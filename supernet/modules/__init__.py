@@ -1,0 +1,1 @@
+"""Lightning modules: they only wire."""

@@ -1,0 +1,113 @@
+"""What searching and training have in common: the folder of a run, its configuration, its trainer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from search_spaces.space import SearchSpace
+from supernet.benchmarks.base import Benchmark
+from supernet.callbacks.checkpoint import AtomicCheckpointIO, newest_checkpoint
+from supernet.compose import build, check, choices, load_config, save_config
+from supernet.data.images import Images
+from supernet.errors import UserError
+
+log = logging.getLogger("supernet")
+for noisy in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)  # "GPU available: ...", tips: a run says what it uses itself
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's configuration and folder, and the checkpoint it goes on from, if any."""
+
+    cfg: DictConfig
+    folder: Path
+    checkpoint: Path | None
+
+    @classmethod
+    def start(cls, cfg: DictConfig) -> Run:
+        """A new run, or with ``cfg.resume`` the one in that folder with the configuration it was started with."""
+        if cfg.resume:
+            folder = Path(cfg.resume).expanduser().absolute()
+            cfg = load_config(folder, cfg.task_name)
+            return cls(cfg, folder, newest_checkpoint(folder / "checkpoints"))
+        with open_dict(cfg):
+            cfg.choices = choices()
+            cfg.run_dir = str(Path(cfg.run_dir).absolute())
+        check(cfg)
+        return cls(cfg, Path(cfg.run_dir), None)
+
+    def trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
+        """The trainer of the configuration, with the configured callbacks and these."""
+        configured = [build(node, f"callbacks.{name}") for name, node in (self.cfg.callbacks or {}).items()]
+        logger = build(self.cfg.logger, "logger", **self._purge()) if self.cfg.logger else False
+        trainer: pl.Trainer = build(
+            self.cfg.trainer,
+            "trainer",
+            default_root_dir=str(self.folder),
+            callbacks=[*configured, *callbacks],
+            logger=logger,
+            plugins=[AtomicCheckpointIO()],
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+        )
+        return trainer
+
+    def fit(self, trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule) -> None:
+        """Save the configuration, then train from the checkpoint or from the start."""
+        save_config(self.cfg, self.folder)
+        if self.checkpoint:
+            log.info("going on from %s", self.checkpoint)
+        trainer.fit(module, data, ckpt_path=self.checkpoint, weights_only=True)
+        if trainer.interrupted:
+            raise UserError(f"interrupted; go on with resume={self.folder}")
+
+    def _purge(self) -> dict[str, Any]:
+        """What hides the points of an epoch that runs again."""
+        return {}
+
+
+def build_space(node: Any, images: Images) -> SearchSpace:
+    """The search space for these images. Raises `UserError` where the configuration contradicts them."""
+    found = {"in_channels": images.channels, "num_classes": images.num_classes}
+    for key, value in found.items():
+        if node.get(key) not in (None, value):
+            raise UserError(f"search_space.{key}={node[key]}, but the images have {value}; leave it out")
+    space: SearchSpace = build(node, "search_space", **found)
+    return space
+
+
+def build_benchmark(node: Any, space: SearchSpace) -> Benchmark | None:
+    """The table of this space, None without one. Raises `UserError` for the table of another space."""
+    benchmark: Benchmark | None = build(node, "benchmark") if node else None
+    if benchmark is not None and benchmark.space != space.name:
+        raise UserError(f"the benchmark knows {benchmark.space}, not {space.name}; use benchmark=null")
+    return benchmark
+
+
+def flat(cfg: DictConfig) -> dict[str, str | float | int | bool]:
+    """The settings as dotted names with plain values: the hyper-parameters that TensorBoard compares."""
+    left_out = ("callbacks", "logger", "run_dir", "log_dir", "resume", "task_name", "benchmark")
+    found: dict[str, str | float | int | bool] = {}
+
+    def walk(node: Any, prefix: str) -> None:
+        for key, value in node.items():
+            if isinstance(value, Mapping):
+                walk(value, f"{prefix}{key}.")
+            elif isinstance(value, str | float | int | bool) and not str(key).startswith("_"):
+                found[f"{prefix}{key}"] = value
+
+    content = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(content, dict)
+    groups = {str(key): value for key, value in (content.pop("choices", None) or {}).items() if isinstance(value, str)}
+    walk({key: value for key, value in content.items() if key not in left_out}, "")
+    chosen = {key.partition("@")[2] or key: value for key, value in groups.items() if key not in left_out}
+    return {**chosen, **found}

@@ -1,0 +1,112 @@
+"""``python search.py``: compose, fit, and write what was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from search_spaces.architecture import Architecture
+from search_spaces.network import multiply_adds, parameters
+from search_spaces.space import SearchSpace
+from supernet.benchmarks.base import Benchmark
+from supernet.callbacks.history import History
+from supernet.callbacks.hparams import HParams
+from supernet.compose import build
+from supernet.data.images import Images
+from supernet.data.modules import SearchData
+from supernet.errors import UserError
+from supernet.genotype import Genotype, git_revision, versions
+from supernet.launch import launch
+from supernet.modules.search import SearchModule
+from supernet.run import Run, build_benchmark, build_space, flat, log
+
+
+def main() -> None:
+    """The command ``supernet-search``."""
+    launch(search, "search")
+
+
+def search(cfg: DictConfig) -> float:
+    """Run one search and return the value of ``cfg.objective``, what a sweep maximises."""
+    run = Run.start(cfg)
+    cfg = run.cfg
+    images: Images = build(cfg.data, "data")
+    space = build_space(cfg.search_space, images)
+    benchmark = build_benchmark(cfg.benchmark, space)
+    module = SearchModule(
+        space,
+        relaxation=build(cfg.relaxation, "relaxation"),
+        formulation=build(cfg.formulation, "formulation"),
+        weight_optimizer=build(cfg.weight_optimizer, "weight_optimizer"),
+        arch_optimizer=build(cfg.arch_optimizer, "arch_optimizer"),
+        scheduler=build(cfg.scheduler, "scheduler"),
+        seed=cfg.seed,
+        clip=cfg.clip,
+        warmup_epochs=cfg.warmup_epochs,
+    )
+    history = History(run.folder, benchmark)
+    trainer = run.trainer(history, HParams(flat(cfg)))
+    log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.folder)
+    run.fit(trainer, module, SearchData(images))
+
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.startswith("step/")}
+    found = module.genotype()
+    Genotype(
+        search_space=space.name,
+        architecture=space.format(found),
+        arguments=space.arguments,
+        metrics={**metrics, "seconds": history.seconds},
+        choices=_plain(cfg.choices),
+        versions=versions(),
+        git_revision=git_revision(),
+        config=_plain(cfg),
+    ).save(run.folder)
+    image = (images.channels, *images.size)
+    Console().print(summary(space, found, metrics, history.seconds, image, benchmark, str(run.folder)))
+    if cfg.objective not in metrics:
+        raise UserError(f"objective={cfg.objective} was not logged; there are {', '.join(sorted(metrics))}")
+    return metrics[cfg.objective]
+
+
+def summary(
+    space: SearchSpace,
+    found: Architecture,
+    metrics: dict[str, float],
+    seconds: float,
+    image: tuple[int, int, int],
+    benchmark: Benchmark | None,
+    folder: str,
+) -> Table:
+    """The table at the end of a search."""
+    network = space.network(found)
+    table = Table(show_header=False, title="Found", title_justify="left")
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("genotype", space.format(found))
+    table.add_row("parameters", f"{parameters(network):,}")
+    table.add_row("multiply-adds", f"{multiply_adds(network, image):,} for an image of {'x'.join(map(str, image))}")
+    table.add_row("search time", f"{seconds:.1f} s")
+    for name, label in (("supernet", "supernet"), ("discretized", "discretized, inherited weights")):
+        if f"accuracy/{name}" in metrics:
+            table.add_row(f"accuracy, {label}", f"{100 * metrics[f'accuracy/{name}']:.2f} % of the held-out half")
+    for dataset in benchmark.datasets if benchmark else ():
+        record = benchmark.query(found, dataset)
+        table.add_row(
+            f"{benchmark.space}: {dataset}",
+            f"{record.accuracy:.2f} % after {record.epochs} epochs, "
+            f"rank {benchmark.rank(found, dataset):,} of {len(benchmark):,}",
+        )
+    table.add_row("outputs", folder)
+    table.add_row("train it with", f"python train.py genotype={folder}")
+    return table
+
+
+def _plain(cfg: Any) -> Any:
+    return OmegaConf.to_container(cfg, resolve=True)
+
+
+if __name__ == "__main__":
+    main()

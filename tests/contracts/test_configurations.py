@@ -1,0 +1,59 @@
+"""Every file under ``conf`` is the constructor arguments of one class, and every choice composes with the others."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+from tests.contracts.configurations import CONF, composed, names
+
+GROUPS = sorted(
+    path.name for path in CONF.iterdir() if path.is_dir() and path.name not in ("hydra", "debug", "callbacks")
+)
+FILES = [(group, name) for group in GROUPS for name in names(group)]
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_a_yaml_is_constructor_arguments_of_one_class(group, name):
+    content = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+    target = get_class(content.pop("_target_"))
+    content.pop("_partial_", None)
+    accepted: set[str] = set()
+    for base in target.__mro__:
+        accepted |= set(inspect.signature(base.__init__).parameters)
+        accepted |= set(getattr(base, "__annotations__", {}))
+    for parent in target.__mro__:
+        hints = (
+            getattr(inspect.getmodule(parent), "Options", None),
+            getattr(inspect.getmodule(parent), "FoundOptions", None),
+        )
+        for hint in filter(None, hints):
+            accepted |= set(hint.__annotations__)
+    assert set(content) <= accepted, f"{group}/{name}: {set(content) - accepted} are no arguments of {target}"
+
+
+@pytest.mark.parametrize("relaxation", names("relaxation"))
+@pytest.mark.parametrize("formulation", names("formulation"))
+@pytest.mark.parametrize("search_space", names("search_space"))
+def test_every_combination_composes(relaxation, formulation, search_space):
+    cfg = composed(
+        "search", f"relaxation={relaxation}", f"formulation={formulation}", f"search_space={search_space}", "epochs=7"
+    )
+    assert cfg.scheduler.T_max == cfg.trainer.max_epochs == 7
+
+
+@pytest.mark.parametrize("data", names("data"))
+def test_every_data_set_composes_with_searching_and_training(data):
+    assert composed("search", f"data={data}", "batch_size=5").data.batch_size == 5
+    assert composed("train", f"data={data}", "genotype=x", "seed=4").data.seed == 4
+
+
+@pytest.mark.parametrize("config", ["search", "train", "evaluate"])
+def test_the_commands_have_the_settings_that_are_promised(config):
+    cfg = composed(config)
+    assert {"seed", "log_dir", "run_dir", "task_name"} <= set(cfg)
+    if config != "evaluate":
+        assert {"epochs", "resume", "trainer", "data", "batch_size"} <= set(cfg)
