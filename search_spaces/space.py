@@ -75,6 +75,17 @@ class SearchSpace(ABC):
     def arguments(self) -> dict[str, int]:
         """The constructor arguments that rebuild this (unrestricted) space."""
 
+    def short(self, architecture: Architecture) -> str:
+        """A few letters for each edge, grouped by destination node: ``nor3 / skip none / avg3 nor1 skip``."""
+        nodes: dict[tuple[str, int], list[str]] = {}
+        for cell, row in architecture.choices:
+            for (_, node), choice in zip(self.edges[cell], row, strict=True):
+                if choice >= 0:
+                    name = self.operations[cell][choice]
+                    letters, kernel = name.partition("_")[0], name[-1] if name[-1].isdigit() else ""
+                    nodes.setdefault((cell, node), []).append(letters + kernel)
+        return " / ".join(" ".join(edges) for edges in nodes.values())
+
     def supernet(self) -> Network:
         """The network that holds every allowed operation; its cells' batch norms learn no scale (Liu et al., 2019)."""
         return self.build(self.allowed, affine=False)

@@ -7,6 +7,7 @@ nothing has to be closed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib import colormaps
@@ -163,7 +164,7 @@ def _colours(operations: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return {name: PALE if name == "none" else PALETTE[coloured.index(name) % len(PALETTE)] for name in names}
 
 
-def _dash(name: str) -> str:
+def _dash(name: str) -> Literal["--", "-"]:
     return "--" if name == "none" else "-"
 
 

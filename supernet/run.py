@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,12 @@ from supernet.data.images import Images
 from supernet.errors import UserError
 
 log = logging.getLogger("supernet")
+# "GPU available: ...", tips: a run says what it uses itself.
 for noisy in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
-    logging.getLogger(noisy).setLevel(logging.WARNING)  # "GPU available: ...", tips: a run says what it uses itself
+    logging.getLogger(noisy).setLevel(logging.WARNING)
+# What Lightning warns about and a user can do nothing about, or has no reason to.
+for harmless in (".*treespec, LeafSpec.*", ".*smaller than the logging interval.*", ".*does not have many workers.*"):
+    warnings.filterwarnings("ignore", message=harmless)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Run:
 
     def trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
         """The trainer of the configuration, with the configured callbacks and these."""
-        configured = [build(node, f"callbacks.{name}") for name, node in (self.cfg.callbacks or {}).items()]
+        configured = [build(node, f"callbacks.{name}") for name, node in (self.cfg.callbacks or {}).items() if node]
         logger = build(self.cfg.logger, "logger", **self._purge()) if self.cfg.logger else False
         trainer: pl.Trainer = build(
             self.cfg.trainer,
@@ -71,8 +76,11 @@ class Run:
             raise UserError(f"interrupted; go on with resume={self.folder}")
 
     def _purge(self) -> dict[str, Any]:
-        """What hides the points of an epoch that runs again."""
-        return {}
+        """For TensorBoard: hide the points of an epoch that is about to run again."""
+        if self.checkpoint is None:
+            return {}
+        loops = AtomicCheckpointIO().load_checkpoint(self.checkpoint)["loops"]
+        return {"purge_step": loops["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]}
 
 
 def build_space(node: Any, images: Images) -> SearchSpace:

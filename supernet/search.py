@@ -20,7 +20,7 @@ from supernet.data.modules import SearchData
 from supernet.errors import UserError
 from supernet.genotype import Genotype, git_revision, versions
 from supernet.launch import launch
-from supernet.modules.search import SearchModule
+from supernet.modules.search import OBJECTIVES, SearchModule
 from supernet.run import Run, build_benchmark, build_space, flat, log
 
 
@@ -33,6 +33,8 @@ def search(cfg: DictConfig) -> float:
     """Run one search and return the value of ``cfg.objective``, what a sweep maximises."""
     run = Run.start(cfg)
     cfg = run.cfg
+    if cfg.objective not in OBJECTIVES:
+        raise UserError(f"objective={cfg.objective} is not measured; there are {', '.join(OBJECTIVES)}")
     images: Images = build(cfg.data, "data")
     space = build_space(cfg.search_space, images)
     benchmark = build_benchmark(cfg.benchmark, space)
@@ -47,60 +49,55 @@ def search(cfg: DictConfig) -> float:
         clip=cfg.clip,
         warmup_epochs=cfg.warmup_epochs,
     )
-    history = History(run.folder, benchmark)
+    history = History(run.folder)
     trainer = run.trainer(history, HParams(flat(cfg)))
     log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.folder)
     run.fit(trainer, module, SearchData(images))
 
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.startswith("step/")}
     found = module.genotype()
     Genotype(
         search_space=space.name,
         architecture=space.format(found),
         arguments=space.arguments,
-        metrics={**metrics, "seconds": history.seconds},
+        metrics={**history.metrics, "seconds": history.seconds},
         choices=_plain(cfg.choices),
         versions=versions(),
         git_revision=git_revision(),
         config=_plain(cfg),
     ).save(run.folder)
     image = (images.channels, *images.size)
-    Console().print(summary(space, found, metrics, history.seconds, image, benchmark, str(run.folder)))
-    if cfg.objective not in metrics:
-        raise UserError(f"objective={cfg.objective} was not logged; there are {', '.join(sorted(metrics))}")
-    return metrics[cfg.objective]
+    Console().print(summary(space, found, history, image, benchmark))
+    return history.metrics[cfg.objective]
 
 
 def summary(
     space: SearchSpace,
     found: Architecture,
-    metrics: dict[str, float],
-    seconds: float,
+    history: History,
     image: tuple[int, int, int],
     benchmark: Benchmark | None,
-    folder: str,
 ) -> Table:
     """The table at the end of a search."""
     network = space.network(found)
     table = Table(show_header=False, title="Found", title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("genotype", space.format(found))
+    table.add_row("genotype", space.format(found).replace("+", "+\n"))
     table.add_row("parameters", f"{parameters(network):,}")
-    table.add_row("multiply-adds", f"{multiply_adds(network, image):,} for an image of {'x'.join(map(str, image))}")
-    table.add_row("search time", f"{seconds:.1f} s")
-    for name, label in (("supernet", "supernet"), ("discretized", "discretized, inherited weights")):
-        if f"accuracy/{name}" in metrics:
-            table.add_row(f"accuracy, {label}", f"{100 * metrics[f'accuracy/{name}']:.2f} % of the held-out half")
-    for dataset in benchmark.datasets if benchmark else ():
+    table.add_row("multiply-adds", f"{multiply_adds(network, image):,} at {'x'.join(map(str, image))}")
+    table.add_row("search time", f"{history.seconds:.1f} s")
+    table.add_row("supernet", f"{100 * history.metrics['accuracy/supernet']:.2f} % on the held-out half")
+    table.add_row("discretized", f"{100 * history.metrics['accuracy/discretized']:.2f} % with the supernet's weights")
+    for dataset in benchmark.datasets if benchmark is not None else ():
+        assert benchmark is not None
         record = benchmark.query(found, dataset)
         table.add_row(
-            f"{benchmark.space}: {dataset}",
-            f"{record.accuracy:.2f} % after {record.epochs} epochs, "
-            f"rank {benchmark.rank(found, dataset):,} of {len(benchmark):,}",
+            f"table: {dataset}",
+            f"{record.accuracy:.2f} %, rank {benchmark.rank(found, dataset):,} of {len(benchmark):,} "
+            f"({record.epochs} epochs)",
         )
-    table.add_row("outputs", folder)
-    table.add_row("train it with", f"python train.py genotype={folder}")
+    table.add_row("outputs", str(history.folder))
+    table.add_row("next", f"python train.py genotype={history.folder}")
     return table
 
 

@@ -91,14 +91,15 @@ def train(cfg: DictConfig) -> float:
     table = Table(show_header=False, title="Trained", title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("genotype", text)
-    table.add_row("test accuracy", f"{100 * accuracies[-1]:.2f} % (best epoch {100 * max(accuracies):.2f} %)")
+    table.add_row("genotype", text.replace("+", "+\n"))
+    table.add_row("test accuracy", f"{100 * accuracies[-1]:.2f} % (best epoch: {100 * max(accuracies):.2f} %)")
     table.add_row("parameters", f"{cost['parameters']:,}")
-    table.add_row("multiply-adds", f"{cost['multiply_adds']:,} for an image of {'x'.join(map(str, image))}")
+    table.add_row("multiply-adds", f"{cost['multiply_adds']:,} at {'x'.join(map(str, image))}")
     table.add_row("training time", f"{history.seconds:.1f} s")
-    for dataset in benchmark.datasets if benchmark else ():
+    for dataset in benchmark.datasets if benchmark is not None else ():
+        assert benchmark is not None
         record = benchmark.query(architecture, dataset)
-        table.add_row(f"{benchmark.space}: {dataset}", f"{record.accuracy:.2f} % after {record.epochs} epochs")
+        table.add_row(f"table: {dataset}", f"{record.accuracy:.2f} % ({record.epochs} epochs)")
     table.add_row("outputs", str(run.folder))
     Console().print(table)
     return accuracies[-1]

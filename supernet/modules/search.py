@@ -24,6 +24,7 @@ from supernet.formulations.base import Batch, Formulation, Problem
 from supernet.relaxations.base import Relaxation
 
 ALPHA_STD = 1e-3  # alpha starts at 1e-3 * N(0, 1) (Liu et al., 2019)
+OBJECTIVES = ("accuracy/supernet", "accuracy/discretized", "accuracy/alphas", "loss/supernet", "loss/alphas")
 LEVELS = ("weights", "alphas")  # the training half moves the weights, the validation half the alphas
 
 

@@ -1,0 +1,94 @@
+"""Checkpoints that are whole or not there, and that can only hold data."""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from supernet.errors import UserError
+from supernet.files import write_atomically
+
+log = logging.getLogger("supernet")
+NAME = re.compile(r"epoch_(\d+)\.ckpt")
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Writes a checkpoint under a temporary name and renames it; loads tensors and plain values, never code.
+
+    Lightning's own writer goes through a temporary file that may lie on another file system, where the last step is a
+    copy that a crash can cut short.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write atomically."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
+        """Load with ``weights_only=True``, whatever is asked. Raises `UserError` for a file that is no checkpoint."""
+        try:
+            content = torch.load(path, map_location=map_location, weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(f"{path} is no checkpoint that can be loaded as data: {reason}") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{path} is no checkpoint: it holds a {type(content).__name__}")
+        return content
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a checkpoint."""
+        Path(path).unlink(missing_ok=True)
+
+
+class EpochCheckpoint(pl.callbacks.Checkpoint):
+    """Writes ``<folder>/epoch_0007.ckpt`` after the seventh epoch, and so on, and keeps the newest two.
+
+    The trainer runs checkpoint callbacks after all others, so that what those remember of the epoch is in the file.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, then remove what is older than the epoch before."""
+        trainer.save_checkpoint(self.folder / f"epoch_{trainer.current_epoch + 1:04d}.ckpt", weights_only=False)
+        if trainer.is_global_zero:
+            for path in sorted(_numbered(self.folder), key=_number)[:-2]:
+                path.unlink(missing_ok=True)
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole, None where there is none; a damaged one is passed over with a warning."""
+    for path in sorted(_numbered(folder), key=_number, reverse=True):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()  # reads everything and compares the checksums
+            if damaged is None:
+                AtomicCheckpointIO().load_checkpoint(path)
+                return path
+        except (zipfile.BadZipFile, UserError, OSError) as error:
+            damaged = str(error)
+        log.warning("%s is damaged (%s); going back to the one before", path, damaged)
+    return None
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.ckpt") if NAME.fullmatch(path.name)]
+
+
+def _number(path: Path) -> int:
+    match = NAME.fullmatch(path.name)
+    assert match
+    return int(match[1])

@@ -1,0 +1,37 @@
+"""Hyper-parameters and final results for TensorBoard's HParams tab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytorch_lightning as pl
+from torch.utils.tensorboard.summary import hparams
+
+from supernet.callbacks.monitoring import batches_done, writer
+
+
+class HParams(pl.Callback):
+    """Writes both at the end of a run, into the run's own event file.
+
+    ``SummaryWriter.add_hparams`` would open a second file, and Lightning's logger would put a point that was never
+    measured into a curve. Nothing is written for a run that did not end.
+
+    Args:
+        values: the settings, as dotted names with plain values.
+    """
+
+    def __init__(self, values: Mapping[str, str | float | int | bool]) -> None:
+        self.values = dict(values)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the settings, and the last value of every epoch metric under ``hp/``."""
+        board = writer(trainer)
+        shown = ("accuracy/", "loss/", "benchmark/")
+        results = {f"hp/{k}": float(v) for k, v in trainer.callback_metrics.items() if k.startswith(shown)}
+        if board is None or not results:
+            return
+        for summary in hparams(self.values, results):
+            board._get_file_writer().add_summary(summary)
+        for name, value in results.items():
+            board.add_scalar(name, value, batches_done(trainer))
+        board.flush()

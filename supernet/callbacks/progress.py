@@ -1,0 +1,42 @@
+"""The progress bar: losses, accuracies and the current genotype; a line an epoch where there is no terminal."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytorch_lightning as pl
+from rich import get_console
+
+from supernet.modules.search import SearchModule
+
+log = logging.getLogger("supernet")
+
+
+class Progress(pl.callbacks.RichProgressBar):
+    """A bar for each epoch, which stays; in a pipe or a log file one line for each epoch instead."""
+
+    def __init__(self, refresh_rate: int = 1) -> None:
+        super().__init__(refresh_rate=refresh_rate, leave=True)
+        if not get_console().is_terminal:
+            self.disable()
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """The logged values by short names, and the genotype in a few letters."""
+        metrics = {
+            name.removeprefix("step/").replace("accuracy", "acc"): value
+            for name, value in super().get_metrics(trainer, pl_module).items()
+            if name != "v_num"
+        }
+        if isinstance(pl_module, SearchModule):
+            metrics["genotype"] = pl_module.space.short(pl_module.genotype())
+        return metrics
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Where there is no bar: the epoch in one line."""
+        super().on_train_epoch_end(trainer, pl_module)
+        if self.is_disabled and trainer.is_global_zero:
+            shown = {k: v for k, v in trainer.callback_metrics.items() if k.startswith(("loss/", "accuracy/"))}
+            values = "  ".join(f"{name} {float(value):.3f}" for name, value in sorted(shown.items()))
+            found = f"  {pl_module.space.short(pl_module.genotype())}" if isinstance(pl_module, SearchModule) else ""
+            log.info("epoch %d/%s  %s%s", trainer.current_epoch + 1, trainer.max_epochs, values, found)
