@@ -28,7 +28,7 @@ def build(node: Any, name: str, **arguments: Any) -> Any:
         raise UserError(f"{key} is needed; give it on the command line: {key}=...") from error
     except InstantiationException as error:
         reason: BaseException = error
-        while reason.__cause__ is not None:
+        while reason.__cause__ is not None and not isinstance(reason, UserError):
             reason = reason.__cause__
         if isinstance(reason, UserError):
             raise reason from error

@@ -19,7 +19,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from supernet.errors import UserError
 
@@ -117,7 +116,7 @@ def explain(error: Exception, config: str) -> str | None:
         return f"{error.filename}: {os.strerror(error.errno or errno.EACCES)}; choose another log_dir="
     if isinstance(error, MissingConfigException):
         return _explain_missing_file(error)
-    if isinstance(error, HydraException | OmegaConfBaseException):
+    if isinstance(error, HydraException):
         return _explain_override(error, config)
     return None
 
@@ -134,10 +133,14 @@ def _explain_missing_file(error: MissingConfigException) -> str:
 
 def _explain_override(error: Exception, config: str) -> str:
     text = " ".join(str(error).split())
-    unknown = re.match(r"Could not override '([^']+)'", text) or re.match(r"Key '([^']+)' is not in struct", text)
+    unknown = re.search(r"Could not override '([^']+)'", text)
     if not unknown:
         return f"{text}; {SYNTAX}" if isinstance(error, OverrideParseException) else text
     keys = known_keys(config)
+    group = unknown[1].partition(".")[0]
+    if group != unknown[1] and (CONF / group).is_dir() and not any(key.startswith(f"{group}.") for key in keys):
+        options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+        return f"{unknown[1]}: choose {group}=... first; there are {options}"
     near = difflib.get_close_matches(unknown[1], keys, n=3, cutoff=0.6)
     leaf = unknown[1].rpartition(".")[2]
     near = (

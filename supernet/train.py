@@ -40,7 +40,7 @@ def train(cfg: DictConfig) -> float:
     run = Run.start(cfg)
     cfg = run.cfg
     genotype = resolve(cfg.genotype)
-    if cfg.data is None:
+    if cfg.get("data") is None:
         with open_dict(cfg):
             cfg.data, cfg.choices.data = data_of(genotype)
     images: Images = build(cfg.data, "data")
