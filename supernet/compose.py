@@ -67,7 +67,7 @@ def load_config(folder: Path, task: str) -> DictConfig:
         cfg = OmegaConf.load(path)
         content = OmegaConf.to_container(cfg, resolve=False)
     except (OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(cfg, DictConfig):
         raise UserError(f"{path} is no configuration")
     if cfg.get("task_name") != task:

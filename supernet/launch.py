@@ -37,7 +37,8 @@ def launch(task: Task, config: str) -> None:
     ``resume=<run folder>`` makes that folder the run folder; the task then takes the configuration saved there.
     """
     sys.argv = [sys.argv[0], *(_prepare(argument) for argument in sys.argv[1:])]
-    debugging = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    debugging = before == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises; what a user sees is decided here
     try:
         sys.argv += _resume_arguments(sys.argv[1:])
@@ -46,6 +47,8 @@ def launch(task: Task, config: str) -> None:
         if debugging or (message := explain(error, config)) is None:
             raise
         _fail(message)
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR") if before is None else os.environ.update(HYDRA_FULL_ERROR=before)
 
 
 def _prepare(argument: str) -> str:
@@ -140,7 +143,7 @@ def _explain_override(error: Exception, config: str) -> str:
     group = unknown[1].partition(".")[0]
     if group != unknown[1] and (CONF / group).is_dir() and not any(key.startswith(f"{group}.") for key in keys):
         options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-        return f"{unknown[1]}: choose {group}=... first; there are {options}"
+        return f"{unknown[1]}: the chosen {group} has no such setting; there are {group}={options}"
     near = difflib.get_close_matches(unknown[1], keys, n=3, cutoff=0.6)
     leaf = unknown[1].rpartition(".")[2]
     near = (

@@ -97,7 +97,7 @@ def build_benchmark(node: Any, space: SearchSpace) -> Benchmark | None:
     """The table of this space, None without one. Raises `UserError` for the table of another space."""
     benchmark: Benchmark | None = build(node, "benchmark") if node else None
     if benchmark is not None and benchmark.space != space.name:
-        raise UserError(f"the benchmark knows {benchmark.space}, not {space.name}; use benchmark=null")
+        raise UserError(f"the benchmark knows {benchmark.space}, not {space.name}; use benchmark=none")
     return benchmark
 
 

@@ -20,7 +20,7 @@ from supernet.data.modules import SearchData
 from supernet.errors import UserError
 from supernet.genotype import Genotype, git_revision, versions
 from supernet.launch import launch
-from supernet.modules.search import OBJECTIVES, SearchModule
+from supernet.modules.search import OBJECTIVES, SearchModule, check_precision
 from supernet.run import Run, build_benchmark, build_space, flat, log
 
 
@@ -35,6 +35,7 @@ def search(cfg: DictConfig) -> float:
     cfg = run.cfg
     if cfg.objective not in OBJECTIVES:
         raise UserError(f"objective={cfg.objective} is not measured; there are {', '.join(OBJECTIVES)}")
+    check_precision(cfg.trainer.precision)
     images: Images = build(cfg.data, "data")
     space = build_space(cfg.search_space, images)
     benchmark = build_benchmark(cfg.benchmark, space)

@@ -24,6 +24,7 @@ LAYERS = {
     "supernet.strategies": 5,
     "supernet.compose": 6,
     "supernet.launch": 6,
+    "supernet.run": 6,
     "supernet.search": 6,
     "supernet.train": 6,
     "supernet.evaluate": 6,

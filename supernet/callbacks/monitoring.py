@@ -42,7 +42,7 @@ class ArchitectureMonitor(pl.Callback):
     """
 
     def __init__(self, benchmark: Benchmark | None = None) -> None:
-        self.benchmark = benchmark
+        self.benchmark = benchmark or None  # benchmark=none arrives as an empty configuration
         self.last: Architecture | None = None
         self._start = (0.0, 0)
 

@@ -35,6 +35,15 @@ class Halves(TypedDict):
     valid: Batch
 
 
+def check_precision(precision: str | int | None) -> None:
+    """Raise `UserError` for half precision: a search takes its gradients past the loss scaling that it needs."""
+    if str(precision).startswith("16"):
+        raise UserError(
+            f"trainer.precision={precision} needs loss scaling, which torch.autograd.grad skips; "
+            "use trainer.precision=bf16-mixed"
+        )
+
+
 class SearchModule(pl.LightningModule):
     """Wires a search space, a relaxation and a formulation to two optimizers.
 
@@ -120,11 +129,7 @@ class SearchModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse what would give silently wrong gradients."""
-        if str(self.trainer.precision).startswith("16"):
-            raise UserError(
-                f"trainer.precision={self.trainer.precision} needs loss scaling, which torch.autograd.grad skips; "
-                "use trainer.precision=bf16-mixed"
-            )
+        check_precision(self.trainer.precision)
         if self.trainer.world_size > 1:
             raise UserError(f"a search runs on one device, not {self.trainer.world_size}; use trainer.devices=1")
 

@@ -25,21 +25,21 @@ def test_a_file_gives_every_argument_of_its_class(file: Path) -> None:
         arguments |= OPTIONS[parameter.annotation.removeprefix("Unpack[").removesuffix("]")] if is_options else {name}
     assert next(iter(content)) == "_target_"
     assert content.keys() - {"_target_"} == arguments
-    assert content["seed"] == "${seed}"
+    assert (content["seed"], content["batch_size"]) == ("${seed}", "${batch_size}")
 
 
 @pytest.mark.parametrize("name", ["digits", "synthetic"])
 def test_what_needs_no_files_can_be_built(name: str) -> None:
     data: Any = OmegaConf.load(next(file for file in FILES if file.stem == name))
-    images = instantiate(OmegaConf.create({"seed": 3, "data": data}).data)
+    images = instantiate(OmegaConf.create({"seed": 3, "batch_size": 7, "data": data}).data)
     assert isinstance(images, Images)
-    assert images.seed == 3
+    assert (images.seed, images.batch_size) == (3, 7)
     assert images.num_classes == 10
 
 
 def test_lists_from_a_file_are_understood() -> None:
     data: Any = OmegaConf.load(next(file for file in FILES if file.stem == "synthetic"))
     data.size, data.mean, data.std = [6, 9], [0.1, 0.2, 0.3], [1, 2, 3]
-    images = instantiate(OmegaConf.create({"seed": 0, "data": data}).data)
+    images = instantiate(OmegaConf.create({"seed": 0, "batch_size": 7, "data": data}).data)
     assert images.size == (6, 9)
     assert images.std.tolist() == [1, 2, 3]

@@ -1,0 +1,126 @@
+"""A mistake gives one line that names the remedy, a non-zero status, and leaves nothing behind."""
+
+import errno
+import re
+
+import pytest
+from PIL import Image
+
+from supernet import evaluate, search, train
+from supernet.launch import explain, known_keys
+from tests.commands import TINY, run
+
+GOOD = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|"
+SEARCH = [
+    (("relaxtion=dirichlet",), r"relaxtion: no such setting; did you mean relaxation"),
+    (("relaxation=dirchlet",), r"relaxation=dirchlet: no such choice; did you mean dirichlet\? there are dirichlet"),
+    (("formulation.lambda_trian=1",), r"formulation.lambda_trian: the chosen formulation has no such setting; there"),
+    (("relaxation=dirichlet", "relaxation.anchor=l3"), r"relaxation: anchor is 'l3': it must be 'l2' or 'kl'"),
+    (("epohcs=3",), r"epohcs: no such setting; did you mean epochs"),
+    (("epochs=0",), r"epochs=0: it must be a whole number, at least 1"),
+    (("epochs=many",), r"epochs=many: it must be a whole number"),
+    (("seed=-1",), r"seed=-1: it must be"),
+    (("objective=accuracy/best",), r"objective=accuracy/best is not measured; there are accuracy/supernet"),
+    (("data=image_folder",), r"data.root is needed; give it on the command line: data.root="),
+    (("data=image_folder", "data.root=/nowhere/at/all"), r"/nowhere/at/all"),
+    (("search_space.num_classes=4",), r"search_space.num_classes=4, but the images have 3; leave it out"),
+    (("search_space.channels=0",), r"search_space: channels is 0: it must be at least 1"),
+    (("batch_size=1000",), r"data.batch_size=1000, but the half .* use data.batch_size=40 or less"),
+    (("trainer.precision=16-mixed",), r"16-mixed.*use trainer.precision=bf16-mixed"),
+    (("trainer.precision=17",), r"trainer: "),
+    (("resume=/nowhere/at/all",), r"resume=/nowhere/at/all: there is no such folder"),
+    (("a b=c",), r"a setting is given as name=value"),
+]
+TRAIN = [
+    ((), r"genotype is needed; give it on the command line: genotype="),
+    (("genotype=/nowhere/at/all",), r"genotype=/nowhere/at/all: there is no such file or folder"),
+    ((f"genotype={GOOD}",), r"which data\?"),
+    (("genotype=" + GOOD.replace("none~1", "none~0", 1), "data=digits"), r"node 2, token 'none~0'"),
+    (("genotype=x", "data.size=4"), r"data.size: the chosen data has no such setting; there are data=cifar10"),
+]
+
+
+def complains(monkeypatch, capsys, main, *arguments) -> str:
+    assert run(monkeypatch, main, *arguments) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(("arguments", "message"), SEARCH, ids=[" ".join(a) for a, _ in SEARCH])
+def test_a_mistake_in_a_search(arguments, message, monkeypatch, capsys, tmp_path):
+    tiny = TINY if not any(a.startswith("data=") for a in arguments) else ("epochs=1",)
+    arguments = arguments if "resume" in arguments[0] else (*tiny, *arguments, f"log_dir={tmp_path}")
+    line = complains(monkeypatch, capsys, search.main, *arguments)
+    assert re.search(message, line), line
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(("arguments", "message"), TRAIN, ids=[" ".join(a) for a, _ in TRAIN])
+def test_a_mistake_in_a_training(arguments, message, monkeypatch, capsys, tmp_path):
+    line = complains(monkeypatch, capsys, train.main, *arguments, f"log_dir={tmp_path}")
+    assert re.search(message, line), line
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_corrupt_image_is_named(monkeypatch, capsys, tmp_path):
+    for name in ("cats", "dogs"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for index in range(6):
+            Image.new("RGB", (8, 8), (index, 0, 0)).save(tmp_path / "images" / name / f"{index}.png")
+    broken = tmp_path / "images" / "dogs" / "3.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    arguments = ("data=image_folder", f"data.root={tmp_path}/images", "epochs=1", f"log_dir={tmp_path}/logs")
+    assert str(broken) in complains(monkeypatch, capsys, search.main, *arguments)
+    assert not [path for path in (tmp_path / "logs").rglob("*") if path.is_file()]
+
+
+def test_an_empty_image_folder_says_what_is_expected(monkeypatch, capsys, tmp_path):
+    (tmp_path / "images").mkdir()
+    arguments = ("data=image_folder", f"data.root={tmp_path}/images", f"log_dir={tmp_path}/logs")
+    assert "train/" in complains(monkeypatch, capsys, search.main, *arguments)
+
+
+def test_a_folder_that_is_no_run_cannot_be_resumed(monkeypatch, capsys, tmp_path):
+    line = complains(monkeypatch, capsys, search.main, f"resume={tmp_path}")
+    assert "it has no config.yaml" in line
+
+
+def test_resume_does_not_mix_with_other_settings(monkeypatch, capsys, tmp_path):
+    line = complains(monkeypatch, capsys, search.main, f"resume={tmp_path}", "epochs=3")
+    assert "drop epochs=3" in line
+
+
+def test_no_space_left_names_the_remedy():
+    full = OSError(errno.ENOSPC, "No space left on device", "/logs/x")
+    assert explain(full, "search") == ("no space left on the device for /logs/x; free some, or choose another log_dir=")
+    assert "log_dir=" in explain(PermissionError(errno.EACCES, "Permission denied", "/logs"), "search")
+
+
+def test_a_defect_of_the_program_is_not_hidden():
+    assert explain(ZeroDivisionError("division by zero"), "search") is None
+
+
+def test_no_space_left_in_the_middle_of_a_run_keeps_what_there_is(monkeypatch, capsys, tmp_path):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "history.csv")
+
+    monkeypatch.setattr("supernet.callbacks.history.write_atomically", full)
+    line = complains(monkeypatch, capsys, search.main, *TINY, f"log_dir={tmp_path}")
+    assert "no space left" in line
+    assert "go on with resume=" in line
+
+
+def test_known_keys_are_dotted_and_hide_what_is_internal():
+    keys = known_keys("search")
+    assert {"epochs", "data.batch_size", "weight_optimizer.lr", "relaxation"} <= set(keys)
+    assert not any("_target_" in key for key in keys)
+
+
+@pytest.mark.parametrize("main", [search.main, train.main, evaluate.main])
+def test_help_shows_examples_groups_and_settings(main, monkeypatch, capsys):
+    assert run(monkeypatch, main, "--help") == 0
+    out = capsys.readouterr().out
+    for part in ("python search.py resume=", "relaxation: dirichlet, softmax", "seed: 0", "--config-dir"):
+        assert part in out
