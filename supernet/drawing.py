@@ -6,6 +6,7 @@ nothing has to be closed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -23,7 +24,7 @@ from search_spaces.architecture import DROPPED, Architecture
 
 Edge = tuple[int, int]
 
-GAP, RISE = 1.3, 0.62  # inches between neighbouring nodes, and between an arc and the next one above it
+GAP, RISE = 1.35, 0.56  # inches between neighbouring nodes, and between an arc and one that spans a node more
 PAGE = 9.0  # inches: cells stand side by side as long as they fit into this width
 INK, PALE = "#333333", "#C4C4C4"
 # Okabe and Ito's palette for colour-blind readers, its yellow replaced by a brown that shows on white.
@@ -47,11 +48,13 @@ def draw_genotype(
     nodes = {cell: 1 + max(max(edge) for edge in edges[cell]) for cell in edges}
     width = max(GAP * nodes[cell] for cell in edges)
     beside = width * len(edges) <= PAGE
-    heights = [RISE * (max(lane.values()) - min(lane.values())) + 1.35 for lane in lanes.values()]
+    heights = [RISE * (max(lane.values(), default=0) - min(lane.values(), default=0)) + 1.1 for lane in lanes.values()]
     rows, columns = (1, len(edges)) if beside else (len(edges), 1)
-    foot = 0.55
+    used = {operations[cell][choice] for cell in edges for choice in architecture[cell] if choice != DROPPED}
+    legend = max(1, int(width * columns / 1.5))
+    foot = 0.15 + 0.22 * math.ceil(len(used) / legend)
     height = (max(heights) if beside else sum(heights)) + foot
-    figure = Figure(figsize=(max(width * columns, 5.5), height), dpi=110)
+    figure = Figure(figsize=(width * columns, height), dpi=110)
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
         rows, columns, height_ratios=None if beside else heights,
@@ -64,13 +67,12 @@ def draw_genotype(
         _draw_cell(ax, nodes[cell], dict(zip(edges[cell], names, strict=True)), lanes[cell], colours)
         if len(edges) > 1:
             ax.set_title(cell, fontsize=11, fontweight="bold", color=INK, y=1.0, pad=-11)
-    used = {operations[cell][choice] for cell in edges for choice in architecture[cell] if choice != DROPPED}
     handles = [
         Line2D([], [], color=colour, linewidth=2.2, linestyle=_dash(name), label=name)
         for name, colour in colours.items()
         if name in used
     ]
-    figure.legend(handles=handles, loc="lower center", ncols=4, frameon=False, fontsize=9, labelcolor=INK)
+    figure.legend(handles=handles, loc="lower center", ncols=legend, frameon=False, fontsize=9, labelcolor=INK)
     return figure
 
 
@@ -92,7 +94,7 @@ def draw_weights(weights: Tensor, edges: Sequence[Edge], operations: Sequence[st
     for edge, row in enumerate(table):
         for operation, value in enumerate(row):
             ax.text(
-                operation, edge, f"{value:.2f}", ha="center", va="center", fontsize=9,
+                operation, edge, f"{value:.3f}", ha="center", va="center", fontsize=9,
                 color="white" if value > 0.55 else INK, fontweight="bold" if value == row.max() else "normal",
             )  # fmt: skip
     bar = figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02)
@@ -109,19 +111,16 @@ def to_array(figure: Figure) -> NDArray[np.uint8]:
 
 
 def assign_lanes(edges: Iterable[Edge]) -> dict[Edge, int]:
-    """A height for each arc over a row of nodes: 1, 2, ... above it, -1, -2, ... below, 0 for neighbouring nodes.
+    """A height for the arc of each edge over a row of nodes: above it > 0, below it < 0, 0 between neighbours.
 
-    Shorter arcs first, each on the side where it lies closer to the nodes; arcs whose spans overlap never share a
-    lane, so neither arcs nor the labels at their tops coincide.
+    An arc over ``n`` nodes has height ``n``, so a longer arc that shares a node with a shorter one stays outside it and
+    no two labels, which stand at the tops, meet. Each arc takes the side that fewer others share with it.
     """
     lanes: dict[Edge, int] = {}
     for source, node in sorted(edges, key=lambda edge: (edge[1] - edge[0], edge)):
-        if node - source == 1:
-            lanes[source, node] = 0
-            continue
-        crossed = [lane for (a, b), lane in lanes.items() if lane and a < node and source < b]
-        above, below = 1 + max([0, *crossed]), 1 - min([0, *crossed])
-        lanes[source, node] = above if above <= below else -below
+        beside = [lane for (a, b), lane in lanes.items() if a < node and source < b]
+        side = 1 if sum(lane > 0 for lane in beside) <= sum(lane < 0 for lane in beside) else -1
+        lanes[source, node] = side * (node - source - 1)
     return lanes
 
 
@@ -149,7 +148,7 @@ def _draw_cell(
         ax.scatter(node * GAP, 0.0, s=420, zorder=3, color="#E8E8E8" if node in inputs else "white", edgecolors=INK)
         ax.text(node * GAP, 0.0, str(node), ha="center", va="center", fontsize=10, color=INK, zorder=4)
     ax.set_xlim(-0.4 * GAP, (nodes - 0.6) * GAP)
-    ax.set_ylim(min(lanes.values(), default=0) * RISE - 0.5, max(lanes.values(), default=0) * RISE + 0.65)
+    ax.set_ylim(min(lanes.values(), default=0) * RISE - 0.5, max(lanes.values(), default=0) * RISE + 0.6)
     ax.set_aspect("equal")
     ax.set_axis_off()
 

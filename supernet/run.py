@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,20 +101,25 @@ def build_benchmark(node: Any, space: SearchSpace) -> Benchmark | None:
 
 
 def flat(cfg: DictConfig) -> dict[str, str | float | int | bool]:
-    """The settings as dotted names with plain values: the hyper-parameters that TensorBoard compares."""
-    left_out = ("callbacks", "logger", "run_dir", "log_dir", "resume", "task_name", "benchmark")
-    found: dict[str, str | float | int | bool] = {}
+    """The settings as dotted names with plain values: the hyper-parameters that TensorBoard compares.
 
-    def walk(node: Any, prefix: str) -> None:
-        for key, value in node.items():
-            if isinstance(value, Mapping):
+    First the choice of each group, then the values; one that only repeats another by interpolation is left out.
+    """
+    left_out = ("callbacks", "logger", "run_dir", "log_dir", "resume", "task_name", "benchmark", "choices")
+    chosen = {str(group).partition("@")[2] or str(group): name for group, name in cfg.choices.items()}
+    found: dict[str, str | float | int | bool] = {
+        group: name for group, name in chosen.items() if isinstance(name, str) and group not in left_out
+    }
+
+    def walk(node: DictConfig, prefix: str) -> None:
+        for key in map(str, node):
+            if key.startswith("_") or prefix + key in left_out or OmegaConf.is_interpolation(node, key):
+                continue
+            value = node[key]
+            if isinstance(value, DictConfig):
                 walk(value, f"{prefix}{key}.")
-            elif isinstance(value, str | float | int | bool) and not str(key).startswith("_"):
+            elif isinstance(value, str | float | int | bool):
                 found[f"{prefix}{key}"] = value
 
-    content = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(content, dict)
-    groups = {str(key): value for key, value in (content.pop("choices", None) or {}).items() if isinstance(value, str)}
-    walk({key: value for key, value in content.items() if key not in left_out}, "")
-    chosen = {key.partition("@")[2] or key: value for key, value in groups.items() if key not in left_out}
-    return {**chosen, **found}
+    walk(cfg, "")
+    return found

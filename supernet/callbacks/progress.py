@@ -14,10 +14,15 @@ log = logging.getLogger("supernet")
 
 
 class Progress(pl.callbacks.RichProgressBar):
-    """A bar for each epoch, which stays; in a pipe or a log file one line for each epoch instead."""
+    """A bar for each epoch, which stays; in a pipe or a log file one line for each epoch instead.
 
-    def __init__(self, refresh_rate: int = 1) -> None:
+    Args:
+        refresh_rate: batches between two updates; each waits for the device to read the losses.
+    """
+
+    def __init__(self, refresh_rate: int = 10) -> None:
         super().__init__(refresh_rate=refresh_rate, leave=True)
+        self._genotype = ""
         if not get_console().is_terminal:
             self.disable()
 
@@ -29,8 +34,14 @@ class Progress(pl.callbacks.RichProgressBar):
             if name != "v_num"
         }
         if isinstance(pl_module, SearchModule):
-            metrics["genotype"] = pl_module.space.short(pl_module.genotype())
+            metrics["genotype"] = self._genotype
         return metrics
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Read the genotype once an epoch."""
+        if isinstance(pl_module, SearchModule):
+            self._genotype = pl_module.space.short(pl_module.genotype())
+        super().on_validation_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Where there is no bar: the epoch in one line."""
@@ -38,5 +49,4 @@ class Progress(pl.callbacks.RichProgressBar):
         if self.is_disabled and trainer.is_global_zero:
             shown = {k: v for k, v in trainer.callback_metrics.items() if k.startswith(("loss/", "accuracy/"))}
             values = "  ".join(f"{name} {float(value):.3f}" for name, value in sorted(shown.items()))
-            found = f"  {pl_module.space.short(pl_module.genotype())}" if isinstance(pl_module, SearchModule) else ""
-            log.info("epoch %d/%s  %s%s", trainer.current_epoch + 1, trainer.max_epochs, values, found)
+            log.info("epoch %d/%s  %s  %s", trainer.current_epoch + 1, trainer.max_epochs, values, self._genotype)

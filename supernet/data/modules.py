@@ -47,8 +47,12 @@ class SearchData(ImageData):
         return CombinedLoader({"train": self.train, "valid": self.valid}, mode="min_size")
 
     def val_dataloader(self) -> Loader:
-        """All of the half ``valid``, in order and without augmentation."""
-        return self.images.loader("valid", self.epoch)
+        """All of the half ``valid`` without augmentation, always in the same mixed order.
+
+        Mixed, because files come sorted by class, and a discretized architecture is judged with batch statistics: those
+        of a batch of a single class would leave it at chance.
+        """
+        return self.images.loader("valid", shuffle=True)
 
 
 class TrainData(ImageData):
