@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -40,7 +39,9 @@ class AtomicCheckpointIO(CheckpointIO):
         """Load with ``weights_only=True``, whatever is asked. Raises `UserError` for a file that is no checkpoint."""
         try:
             content = torch.load(path, map_location=map_location, weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # a damaged file makes the readers raise nearly anything
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"{path} is no checkpoint that can be loaded as data: {reason}") from error
         if not isinstance(content, dict):
@@ -78,7 +79,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
             if damaged is None:
                 AtomicCheckpointIO().load_checkpoint(path)
                 return path
-        except (zipfile.BadZipFile, UserError, OSError) as error:
+        except Exception as error:  # likewise
             damaged = str(error)
         log.warning("%s is damaged (%s); going back to the one before", path, damaged)
     return None

@@ -30,8 +30,11 @@ class HParams(pl.Callback):
         results = {f"hp/{k}": float(v) for k, v in trainer.callback_metrics.items() if k.startswith(shown)}
         if board is None or not results:
             return
-        for summary in hparams(self.values, results):
+        # Only the session's start and end, not the description of the experiment that comes first: TensorBoard would
+        # take that of one run for all, without what only others have. From the sessions alone it makes the union.
+        values = {name: str(value) if isinstance(value, bool) else value for name, value in self.values.items()}
+        for summary in hparams(values, {})[1:]:
             board._get_file_writer().add_summary(summary)
         for name, value in results.items():
-            board.add_scalar(name, value, batches_done(trainer))
+            board.add_scalar(name, value, batches_done(trainer) - 1)
         board.flush()

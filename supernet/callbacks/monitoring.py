@@ -76,7 +76,9 @@ class ArchitectureMonitor(pl.Callback):
             for dataset in self.benchmark.datasets:
                 pl_module.log(f"benchmark/{dataset}", self.benchmark.query(genotype, dataset).accuracy)
 
-        board, step = writer(trainer), batches_done(trainer)
+        # The number of the last batch, where self.log puts the epoch's scalars too: after a resume, points from the
+        # next batch on are hidden.
+        board, step = writer(trainer), batches_done(trainer) - 1
         if board is not None:
             for cell, weights in mixture.items():
                 figure = draw_weights(weights, space.edges[cell], space.operations[cell])

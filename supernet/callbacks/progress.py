@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,17 +18,22 @@ class Progress(pl.callbacks.RichProgressBar):
     """A bar for each epoch, which stays; in a pipe or a log file one line for each epoch instead.
 
     Args:
-        refresh_rate: batches between two updates; each waits for the device to read the losses.
+        seconds: between two readings of the losses, each of which waits for the device.
     """
 
-    def __init__(self, refresh_rate: int = 10) -> None:
-        super().__init__(refresh_rate=refresh_rate, leave=True)
+    def __init__(self, seconds: float = 0.5) -> None:
+        super().__init__(leave=True)
+        self.seconds = seconds
         self._genotype = ""
+        self._shown: tuple[float, dict[str, Any]] = (0.0, {})
         if not get_console().is_terminal:
             self.disable()
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """The logged values by short names, and the genotype in a few letters."""
+        now = time.monotonic()
+        if trainer.training and self._shown[1] and now - self._shown[0] < self.seconds:
+            return self._shown[1]
         metrics = {
             name.removeprefix("step/").replace("accuracy", "acc"): value
             for name, value in super().get_metrics(trainer, pl_module).items()
@@ -35,6 +41,7 @@ class Progress(pl.callbacks.RichProgressBar):
         }
         if isinstance(pl_module, SearchModule):
             metrics["genotype"] = self._genotype
+        self._shown = (now, metrics)
         return metrics
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

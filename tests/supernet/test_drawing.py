@@ -31,15 +31,15 @@ def test_a_space_with_two_cell_types_and_dropped_edges_is_drawn():
     assert shown.count("max_pool_3x3") == 2
 
 
-def test_arcs_that_overlap_lie_in_different_lanes():
-    edges = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
-    lanes = assign_lanes(edges)
-    assert {lanes[edge] for edge in ((0, 1), (1, 2), (2, 3))} == {0}
-    arcs = [(edge, lane) for edge, lane in lanes.items() if lane]
-    for i, (one, lane) in enumerate(arcs):
-        for other, same in arcs[i + 1 :]:
-            apart = one[1] <= other[0] or other[1] <= one[0]
-            assert lane != same or apart, (one, other)
+def test_the_tops_of_arcs_of_one_height_where_labels_stand_lie_apart():
+    darts = [(source, node) for node in range(2, 6) for source in range(node)]
+    for edges in (SPACE.edges["cell"], darts[:9], [(0, 2), (1, 2), (0, 3), (1, 3), (0, 4), (1, 4), (2, 5), (3, 5)]):
+        lanes = assign_lanes(edges)
+        assert all(lanes[edge] == 0 for edge in edges if edge[1] - edge[0] == 1)
+        for one in edges:
+            for other in edges:
+                if one < other and lanes[one] == lanes[other]:
+                    assert abs(sum(one) - sum(other)) / 2 >= 1, (one, other)
 
 
 def test_the_heat_map_prints_every_value():

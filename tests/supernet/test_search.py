@@ -75,6 +75,7 @@ def test_tensorboard_has_curves_pictures_and_text(events):
 
 def test_the_hparams_tab_has_settings_and_final_results_and_no_fake_point(events, finished):
     metadata = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    assert "_hparams_/experiment" not in events.summary_metadata
     for setting in (b"relaxation", b"dirichlet", b"formulation", b"mixed_level", b"seed"):
         assert setting in metadata
     assert "_hparams_/session_end_info" in events.summary_metadata

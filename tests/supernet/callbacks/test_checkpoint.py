@@ -85,3 +85,20 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
         IO.save_checkpoint({"n": 2}, path)
     assert IO.load_checkpoint(path) == {"n": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["epoch_0001.ckpt"]
+
+
+def test_no_damage_makes_the_search_for_a_checkpoint_fail(tmp_path, generator):
+    path = tmp_path / "epoch_0001.ckpt"
+    IO.save_checkpoint({"weights": torch.zeros(50), "rows": [{"epoch": 1}]}, path)
+    whole = path.read_bytes()
+    for _ in range(300):
+        content = bytearray(whole)
+        start, length, kind = torch.randint(len(whole), (3,), generator=generator).tolist()
+        if kind % 3 == 0:
+            content = content[:start]
+        elif kind % 3 == 1:
+            content[start] ^= 1 << (length % 8)
+        else:
+            content[start : start + length % 200] = bytes(len(content[start : start + length % 200]))
+        path.write_bytes(bytes(content))
+        assert newest_checkpoint(tmp_path) in (None, path)
