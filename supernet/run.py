@@ -48,6 +48,12 @@ class Run:
         check(cfg)
         return cls(cfg, Path(cfg.run_dir), None)
 
+    @property
+    def shown(self) -> str:
+        """The folder as a user would type it."""
+        here = Path.cwd()
+        return str(self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder)
+
     def trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
         """The trainer of the configuration, with the configured callbacks and these."""
         configured = [build(node, f"callbacks.{name}") for name, node in (self.cfg.callbacks or {}).items() if node]

@@ -52,7 +52,7 @@ def search(cfg: DictConfig) -> float:
     )
     history = History(run.folder)
     trainer = run.trainer(history, HParams(flat(cfg)))
-    log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.folder)
+    log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
     run.fit(trainer, module, SearchData(images))
 
     found = module.genotype()
@@ -67,7 +67,9 @@ def search(cfg: DictConfig) -> float:
         config=_plain(cfg),
     ).save(run.folder)
     image = (images.channels, *images.size)
-    Console().print(summary(space, found, history, image, benchmark))
+    console = Console()
+    console.print(summary(space, found, history, image, benchmark))
+    console.print(f"train it with: python train.py genotype={run.shown}", soft_wrap=True, highlight=False)
     return history.metrics[cfg.objective]
 
 
@@ -97,8 +99,6 @@ def summary(
             f"{record.accuracy:.2f} %, rank {benchmark.rank(found, dataset):,} of {len(benchmark):,} "
             f"({record.epochs} epochs)",
         )
-    table.add_row("outputs", str(history.folder))
-    table.add_row("next", f"python train.py genotype={history.folder}")
     return table
 
 

@@ -72,7 +72,7 @@ def train(cfg: DictConfig) -> float:
     )
     history = History(run.folder)
     trainer = run.trainer(history, HParams(flat(cfg)))
-    log.info("training %s on %s, %s, in %s", text, cfg.choices.data, trainer.strategy.root_device, run.folder)
+    log.info("training %s on %s, %s, in %s", text, cfg.choices.data, trainer.strategy.root_device, run.shown)
     run.fit(trainer, module, TrainData(images))
 
     accuracies = [float(row["accuracy/test"]) for row in history.rows]
@@ -100,8 +100,9 @@ def train(cfg: DictConfig) -> float:
         assert benchmark is not None
         record = benchmark.query(architecture, dataset)
         table.add_row(f"table: {dataset}", f"{record.accuracy:.2f} % ({record.epochs} epochs)")
-    table.add_row("outputs", str(run.folder))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    console.print(f"outputs: {run.shown}", soft_wrap=True, highlight=False)
     return accuracies[-1]
 
 
