@@ -17,9 +17,11 @@ from supernet.errors import UserError
 from supernet.files import write_atomically
 
 CONFIG = "config.yaml"
+REFERENCE = re.compile(r"\$\{[\w.]+\}")
+"""An interpolation that only names another value; all others can read from outside or build objects."""
 
 
-def build(node: Any, name: str, **arguments: Any) -> Any:
+def build(node: Any, name: str, /, **arguments: Any) -> Any:
     """Instantiate a configuration node. Raises `UserError`, with the reason, where its arguments are wrong."""
     try:
         return instantiate(node, **arguments)
@@ -47,6 +49,12 @@ def check(cfg: DictConfig) -> None:
         value = cfg.get(key)
         if key in cfg and (not isinstance(value, int) or isinstance(value, bool) or value < least):
             raise UserError(f"{key}={value}: it must be a whole number, at least {least}")
+    clip = cfg.get("clip", 0)
+    if not isinstance(clip, int | float) or isinstance(clip, bool) or not clip >= 0:
+        raise UserError(f"clip={clip}: it must be a number, at least 0; 0 turns clipping off")
+    for key in ("limit_train_batches", "limit_val_batches"):
+        if (cfg.get("trainer") or {}).get(key) == 0:
+            raise UserError(f"trainer.{key}=0 leaves nothing to measure; use 1 or more, or null for all")
 
 
 def save_config(cfg: DictConfig, folder: Path) -> None:
@@ -54,8 +62,8 @@ def save_config(cfg: DictConfig, folder: Path) -> None:
     write_atomically(folder / CONFIG, OmegaConf.to_yaml(cfg))
 
 
-def load_config(folder: Path, task: str) -> DictConfig:
-    """The configuration a run was started with.
+def load_config(folder: Path, default: DictConfig) -> DictConfig:
+    """The configuration a run was started with; ``default`` is today's, for what it must have.
 
     Raises `UserError` where there is none, or where it names code that no configuration file here names: a run folder
     may come from somebody else, and code is never called because such a file says so.
@@ -70,31 +78,51 @@ def load_config(folder: Path, task: str) -> DictConfig:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(cfg, DictConfig):
         raise UserError(f"{path} is no configuration")
-    if cfg.get("task_name") != task:
-        raise UserError(f"{folder} is a run of {cfg.get('task_name')}.py, not of {task}.py")
-    _check_targets(content, known_targets(), path)
+    if cfg.get("task_name") != default.task_name:
+        raise UserError(f"{folder} is a run of {cfg.get('task_name')}.py, not of {default.task_name}.py")
+    _check_harmless(content, known_targets(), path)
+    absent = [str(key) for key in default if key not in cfg]
+    if absent:
+        raise UserError(f"{path} lacks {', '.join(absent)}: it was not saved by this version; start a new run")
     cfg.run_dir = str(folder.absolute())
+    if "download" in (cfg.data or {}):
+        cfg.data.download = False  # what the run needs is there already; nothing is fetched because a file says so
+    check(cfg)
     return cfg
 
 
-def _check_targets(node: Any, known: set[str], path: Path) -> None:
+def _check_harmless(node: Any, known: set[str], path: Path) -> None:
+    if isinstance(node, str) and "${" in REFERENCE.sub("", node):
+        raise UserError(
+            f"{path} holds {node!r}; a saved configuration may only refer to its own values, as in ${{seed}}"
+        )
     if isinstance(node, list):
         for item in node:
-            _check_targets(item, known, path)
+            _check_harmless(item, known, path)
     if isinstance(node, dict):
         for key, item in node.items():
-            if key == "_target_" and item not in known:
+            if key == "_target_" and not (isinstance(item, str) and item in known):
                 raise UserError(
                     f"{path} wants to call {item!r}, which no configuration file here names; if that is your own "
                     "class, put it into a configuration file and give its folder with --config-dir"
                 )
-            _check_targets(item, known, path)
+            _check_harmless(item, known, path)
 
 
 def known_targets() -> set[str]:
     """Every ``_target_`` in this project's and the user's configuration files."""
-    files = (file for folder in config_folders() for file in folder.rglob("*.yaml"))
-    return {name for file in files for name in re.findall(r"_target_: *([\w.]+)", file.read_text(encoding="utf-8"))}
+    found: set[str] = set()
+
+    def walk(node: Any) -> None:
+        for key, item in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+            if key == "_target_":
+                found.add(str(item))
+            walk(item)
+
+    for folder in config_folders():
+        for file in folder.rglob("*.yaml"):
+            walk(OmegaConf.to_container(OmegaConf.load(file), resolve=False))
+    return found
 
 
 def config_folders() -> list[Path]:
@@ -121,7 +149,12 @@ def group_file(group: str, name: str) -> DictConfig:
 
 
 def plain(value: Any) -> bool:
-    """Whether a value is a number, a text, None or a list of such: data that cannot do anything."""
+    """Whether a value is a number, a text, None or a list of such: data that cannot do anything.
+
+    A text with an interpolation is not: some of them build objects.
+    """
     if isinstance(value, list | ListConfig):
         return all(plain(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str)
+    if isinstance(value, str):
+        return "${" not in value
+    return value is None or isinstance(value, bool | int | float)

@@ -9,7 +9,7 @@ import json
 import platform
 import subprocess
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,14 @@ class Genotype:
 
 def resolve(text: str) -> Genotype | str:
     """What ``genotype=`` means: a run folder or a genotype file (loaded), or else an architecture's text (as it is)."""
-    path = Path(text).expanduser()
-    if len(text) < 4096 and path.exists():
-        return Genotype.load(path)
+    if not text.strip():
+        raise UserError("genotype= is empty: give a run folder, a genotype.json or an architecture string")
+    try:
+        path = Path(text).expanduser()
+        if path.exists():
+            return Genotype.load(path)
+    except (OSError, RuntimeError):  # too long for a path, or the home of nobody: it is no path
+        pass
     if "/" in text or text.endswith(".json"):
         raise UserError(f"genotype={text}: there is no such file or folder")
     return text
@@ -89,7 +94,13 @@ def resolve(text: str) -> Genotype | str:
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
     names = ("supernet", "torch", "torchvision", "pytorch-lightning", "hydra-core", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # used from a folder on the path, not installed
+            found[name] = "unknown"
+    return found
 
 
 def git_revision() -> str | None:

@@ -28,6 +28,9 @@ CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path
 
 SYNTAX = "a setting is given as name=value; quote a value with brackets or spaces, as in 'name=\"a value\"'"
 
+TEXTS = ("genotype", "resume", "data.root", "log_dir", "hydra.run.dir")
+"""Settings whose values are texts or paths, to be taken as they are."""
+
 Task = Callable[[DictConfig], Any]
 
 
@@ -36,7 +39,8 @@ def launch(task: Task, config: str) -> None:
 
     ``resume=<run folder>`` makes that folder the run folder; the task then takes the configuration saved there.
     """
-    sys.argv = [sys.argv[0], *(_prepare(argument) for argument in sys.argv[1:])]
+    if not {"-m", "--multirun"} & set(sys.argv):  # in a sweep a comma separates values
+        sys.argv = [sys.argv[0], *(_prepare(argument) for argument in sys.argv[1:])]
     before = os.environ.get("HYDRA_FULL_ERROR")
     debugging = before == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises; what a user sees is decided here
@@ -54,7 +58,7 @@ def launch(task: Task, config: str) -> None:
 def _prepare(argument: str) -> str:
     """Quote values that Hydra's grammar would take apart: architecture strings and paths."""
     key, separator, value = argument.partition("=")
-    if separator and key in ("genotype", "resume", "data.root") and value and value[0] not in "'\"[{$":
+    if separator and key in TEXTS and value and value[0] not in "'\"[{$":
         return f"{key}={_quoted(value)}"
     return argument
 
@@ -74,6 +78,8 @@ def _resume_arguments(arguments: list[str]) -> list[str]:
     folder = Path(folders[-1]).expanduser().absolute()
     if not folder.is_dir():
         raise UserError(f"resume={folders[-1]}: there is no such folder")
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"resume={folders[-1]}: that is no run folder (it has no config.yaml); start a new run instead")
     return [f"hydra.run.dir={_quoted(str(folder))}", "hydra.output_subdir=null"]
 
 
@@ -90,7 +96,7 @@ def _guarded(task: Task, debugging: bool) -> Task:
             _remove_if_unused(folder)
             if debugging or not single or (message := explain(error, HydraConfig.get().job.config_name or "")) is None:
                 raise
-            _fail(message, folder)
+            _fail(message, None if cfg.get("resume") else folder)
 
     return run
 
@@ -102,7 +108,8 @@ def _remove_if_unused(folder: Path) -> None:
 
 
 def _fail(message: str, folder: Path | None = None) -> NoReturn:
-    hint = f" (the run so far is kept; go on with resume={folder})" if folder and folder.exists() else ""
+    started = folder is not None and (folder / "config.yaml").exists() and "resume=" not in message
+    hint = f" (the run so far is kept; go on with resume={folder})" if started else ""
     print(f"error: {message}{hint}", file=sys.stderr)
     raise SystemExit(1)
 

@@ -13,12 +13,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from search_spaces.space import SearchSpace
 from supernet.benchmarks.base import Benchmark
-from supernet.callbacks.checkpoint import AtomicCheckpointIO, newest_checkpoint
+from supernet.callbacks.checkpoint import AtomicCheckpointIO, EpochCheckpoint, newest_checkpoint
 from supernet.compose import build, check, choices, load_config, save_config
 from supernet.data.images import Images
 from supernet.errors import UserError
 
 log = logging.getLogger("supernet")
+CHECKPOINTS = "checkpoints"
 # "GPU available: ...", tips: a run says what it uses itself.
 for noisy in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
     logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -34,14 +35,14 @@ class Run:
     cfg: DictConfig
     folder: Path
     checkpoint: Path | None
+    resumed: bool = False
 
     @classmethod
     def start(cls, cfg: DictConfig) -> Run:
         """A new run, or with ``cfg.resume`` the one in that folder with the configuration it was started with."""
         if cfg.resume:
             folder = Path(cfg.resume).expanduser().absolute()
-            cfg = load_config(folder, cfg.task_name)
-            return cls(cfg, folder, newest_checkpoint(folder / "checkpoints"))
+            return cls(load_config(folder, cfg), folder, newest_checkpoint(folder / CHECKPOINTS), resumed=True)
         with open_dict(cfg):
             cfg.choices = choices()
             cfg.run_dir = str(Path(cfg.run_dir).absolute())
@@ -57,33 +58,52 @@ class Run:
     def trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
         """The trainer of the configuration, with the configured callbacks and these."""
         configured = [build(node, f"callbacks.{name}") for name, node in (self.cfg.callbacks or {}).items() if node]
-        logger = build(self.cfg.logger, "logger", **self._purge()) if self.cfg.logger else False
+        # Outputs go to the run's folder, whatever a saved configuration says.
+        place = {"save_dir": str(self.folder), "name": "", "version": ""}
+        logger = build(self.cfg.logger, "logger", **place, **self._purge()) if self.cfg.logger else False
         trainer: pl.Trainer = build(
             self.cfg.trainer,
             "trainer",
             default_root_dir=str(self.folder),
-            callbacks=[*configured, *callbacks],
+            callbacks=[*configured, *callbacks, EpochCheckpoint(self.folder / CHECKPOINTS)],
             logger=logger,
+            enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in configured),
             plugins=[AtomicCheckpointIO()],
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
             enable_model_summary=False,
         )
+        if trainer.world_size > 1:
+            raise UserError(f"a run uses one device in this version, not {trainer.world_size}; use trainer.devices=1")
         return trainer
 
     def fit(self, trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule) -> None:
-        """Save the configuration, then train from the checkpoint or from the start."""
+        """Save the configuration, then train from the checkpoint or from the start.
+
+        Raises `UserError`, before anything is written, where the optimizers cannot be built.
+        """
+        try:
+            module.configure_optimizers()
+        except (TypeError, ValueError) as error:
+            raise UserError(f"an optimizer or its scheduler cannot be built: {error}") from error
         save_config(self.cfg, self.folder)
         if self.checkpoint:
             log.info("going on from %s", self.checkpoint)
-        trainer.fit(module, data, ckpt_path=self.checkpoint, weights_only=True)
-        if trainer.interrupted:
-            raise UserError(f"interrupted; go on with resume={self.folder}")
+        try:
+            trainer.fit(module, data, ckpt_path=self.checkpoint, weights_only=True)
+        except SystemExit as stop:  # Lightning's answer to Ctrl-C
+            raise UserError(f"interrupted; go on with resume={self.shown}") from stop
+        except RuntimeError as error:
+            if self.checkpoint and "loading state_dict" in str(error):
+                raise UserError(f"{self.checkpoint} does not fit the configuration of {self.folder}") from error
+            raise
 
     def _purge(self) -> dict[str, Any]:
         """For TensorBoard: hide the points of an epoch that is about to run again."""
-        if self.checkpoint is None:
+        if not self.resumed or "TensorBoardLogger" not in self.cfg.logger._target_:
             return {}
+        if self.checkpoint is None:
+            return {"purge_step": 0}
         loops = AtomicCheckpointIO().load_checkpoint(self.checkpoint)["loops"]
         return {"purge_step": loops["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]}
 

@@ -71,7 +71,7 @@ def train(cfg: DictConfig) -> float:
         seed=cfg.seed,
     )
     history = History(run.folder)
-    trainer = run.trainer(history, HParams(flat(cfg)))
+    trainer = run.trainer(history, HParams(flat(cfg), history))
     log.info("training %s on %s, %s, in %s", text, cfg.choices.data, trainer.strategy.root_device, run.shown)
     run.fit(trainer, module, TrainData(images))
 
@@ -121,6 +121,8 @@ def data_of(genotype: Genotype | str) -> tuple[DictConfig, str]:
     own = {"batch_size", "seed", "download"}  # the training's own batch and seed; nothing is fetched unasked
     arguments: Any = genotype.config.get("data", {})
     for key, value in arguments.items() if isinstance(arguments, dict) else ():
+        if key == "num_images" and cfg.get(key) is None:
+            continue  # what was found on a part of the images is trained on all
         if key in cfg and key not in own and not str(key).startswith("_") and plain(value):
             OmegaConf.update(cfg, key, value)
     return cfg, name

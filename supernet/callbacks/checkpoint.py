@@ -17,6 +17,7 @@ from supernet.errors import UserError
 from supernet.files import write_atomically
 
 log = logging.getLogger("supernet")
+PARTS = {"state_dict", "optimizer_states", "callbacks", "loops"}
 NAME = re.compile(r"epoch_(\d+)\.ckpt")
 
 
@@ -59,8 +60,8 @@ class EpochCheckpoint(pl.callbacks.Checkpoint):
     The trainer runs checkpoint callbacks after all others, so that what those remember of the epoch is in the file.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, then remove what is older than the epoch before."""
@@ -77,8 +78,10 @@ def newest_checkpoint(folder: Path) -> Path | None:
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()  # reads everything and compares the checksums
             if damaged is None:
-                AtomicCheckpointIO().load_checkpoint(path)
-                return path
+                content = AtomicCheckpointIO().load_checkpoint(path)
+                if set(content) >= PARTS:
+                    return path
+                damaged = f"it lacks {', '.join(sorted(PARTS - set(content)))}"
         except Exception as error:  # likewise
             damaged = str(error)
         log.warning("%s is damaged (%s); going back to the one before", path, damaged)

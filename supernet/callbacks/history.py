@@ -53,8 +53,6 @@ class History(pl.Callback):
         for name, value in sorted(trainer.callback_metrics.items()):
             if not name.startswith("step/"):
                 row[name] = float(value)
-        for name, optimizer in zip(("weights", "alphas"), trainer.optimizers, strict=False):
-            row[f"lr/{name}"] = float(optimizer.param_groups[0]["lr"])
         if isinstance(pl_module, SearchModule):
             row["genotype"] = pl_module.space.format(pl_module.genotype())
         self.rows = [*self.rows, row]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytorch_lightning as pl
 from torch.utils.tensorboard.summary import hparams
 
+from supernet.callbacks.history import History
 from supernet.callbacks.monitoring import batches_done, writer
 
 
@@ -18,16 +19,18 @@ class HParams(pl.Callback):
 
     Args:
         values: the settings, as dotted names with plain values.
+        history: the run's history, which knows the results also where nothing was left to do after a resume.
     """
 
-    def __init__(self, values: Mapping[str, str | float | int | bool]) -> None:
+    def __init__(self, values: Mapping[str, str | float | int | bool], history: History) -> None:
         self.values = dict(values)
+        self.history = history
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the settings, and the last value of every epoch metric under ``hp/``."""
         board = writer(trainer)
         shown = ("accuracy/", "loss/", "benchmark/")
-        results = {f"hp/{k}": float(v) for k, v in trainer.callback_metrics.items() if k.startswith(shown)}
+        results = {f"hp/{k}": v for k, v in self.history.metrics.items() if k.startswith(shown)}
         if board is None or not results:
             return
         # Only the session's start and end, not the description of the experiment that comes first: TensorBoard would

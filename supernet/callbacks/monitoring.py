@@ -61,8 +61,6 @@ class ArchitectureMonitor(pl.Callback):
         """Log the epoch."""
         assert isinstance(pl_module, SearchModule)
         space, mixture, genotype = pl_module.space, pl_module.mixture(), pl_module.genotype()
-        for name, optimizer in zip(("weights", "alphas"), trainer.optimizers, strict=True):
-            pl_module.log(f"lr/{name}", optimizer.param_groups[0]["lr"])
         for cell, weights in mixture.items():
             entropy = torch.special.entr(weights).sum(dim=1).mean()
             best = weights.topk(2, dim=1).values

@@ -28,7 +28,7 @@ class Synthetic(Images):
         size: side in pixels, or (h, w).
         num_images: in the training set; at least two a class.
         num_test_images: in the test set; at least one a class.
-        options: see `Images`; the seed determines the images too.
+        options: see `Images`; the images are the same for every seed.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Synthetic(Images):
         at_least(num_classes, num_test_images=num_test_images)
         at_least(0, seed=options.get("seed", 0))
         shape = height_and_width(size)
-        generator = torch.Generator().manual_seed(seeds.derive(options.get("seed", 0), CONTENT))
+        generator = torch.Generator().manual_seed(seeds.derive(0, CONTENT))
         coarse = torch.randn(num_classes, channels, COARSE, COARSE, generator=generator)
         patterns = CONTRAST * F.interpolate(coarse, shape, mode="bilinear", align_corners=True)
 

@@ -24,7 +24,7 @@ from supernet.formulations.base import Batch, Formulation, Problem
 from supernet.relaxations.base import Relaxation
 
 ALPHA_STD = 1e-3  # alpha starts at 1e-3 * N(0, 1) (Liu et al., 2019)
-OBJECTIVES = ("accuracy/supernet", "accuracy/discretized", "accuracy/alphas", "loss/supernet", "loss/alphas")
+OBJECTIVES = ("accuracy/supernet", "accuracy/discretized", "loss/supernet")  # measured in every search
 LEVELS = ("weights", "alphas")  # the training half moves the weights, the validation half the alphas
 
 
@@ -36,12 +36,18 @@ class Halves(TypedDict):
 
 
 def check_precision(precision: str | int | None) -> None:
-    """Raise `UserError` for half precision: a search takes its gradients past the loss scaling that it needs."""
+    """Raise `UserError` where a search cannot be exact enough.
+
+    Half precision needs a loss scaling that a search takes its gradients past, and alphas kept in bfloat16 would round
+    their small updates away.
+    """
     if str(precision).startswith("16"):
         raise UserError(
             f"trainer.precision={precision} needs loss scaling, which torch.autograd.grad skips; "
             "use trainer.precision=bf16-mixed"
         )
+    if str(precision) == "bf16-true":
+        raise UserError("trainer.precision=bf16-true would round the updates of the alphas away; use bf16-mixed")
 
 
 class SearchModule(pl.LightningModule):
@@ -145,6 +151,8 @@ class SearchModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Make whatever this epoch draws from the global generator a function of (seed, epoch)."""
         torch.manual_seed(seeds.derive(self.seed, seeds.EPOCH, self.current_epoch))
+        for name, optimizer in zip(LEVELS, self.trainer.optimizers, strict=True):
+            self.log(f"lr/{name}", optimizer.param_groups[0]["lr"])
         self.relaxation.anneal(self.current_epoch / max(1, self.trainer.max_epochs or 1))
 
     def training_step(self, batch: Halves, batch_idx: int) -> None:

@@ -54,6 +54,7 @@ class TrainModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Make whatever this epoch draws from the global generator a function of (seed, epoch)."""
         torch.manual_seed(seeds.derive(self.seed, seeds.EPOCH, self.current_epoch))
+        self.log("lr/weights", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """The loss of a batch."""

@@ -7,6 +7,7 @@ from tests.commands import TINY, only_run, run
 
 def test_plain_values_are_data():
     assert all(plain(value) for value in (None, 1, 1.5, True, "x", [1, [2, "y"]]))
+    assert not any(plain(value) for value in ("${oc.env:HOME}", ["a", "${b}"]))
     assert not any(plain(value) for value in ({}, {"_target_": "x"}, [{"a": 1}], object()))
 
 
@@ -26,6 +27,38 @@ def test_a_crafted_run_folder_calls_nothing(finished, tmp_path, monkeypatch, cap
         assert run(monkeypatch, main, f"resume={finished}") == 1
         assert f"wants to call '{target}'" in capsys.readouterr().err
     assert not victim.exists()
+
+
+@pytest.mark.parametrize("value", [
+    "${oc.create:{_target_: shutil.copyfile, src: /etc/hostname, dst: VICTIM}}",
+    "${oc.decode:\"{_target_: shutil.copyfile, src: /etc/hostname, dst: VICTIM}\"}",
+    "${oc.env:HOME}",
+    "${${seed}}",
+])  # fmt: skip
+def test_a_crafted_interpolation_is_refused(value, finished, tmp_path, monkeypatch, capsys):
+    config, victim = finished / "config.yaml", tmp_path / "victim"
+    crafted = value.replace("VICTIM", str(victim))
+    config.write_text(config.read_text().replace("mean: null", f"mean: '{crafted}'"))
+    assert run(monkeypatch, main, f"resume={finished}") == 1
+    assert "may only refer to its own values" in capsys.readouterr().err
+    assert not victim.exists()
+
+
+def test_a_crafted_run_folder_writes_nowhere_else(finished, tmp_path, monkeypatch):
+    config, outside = finished / "config.yaml", tmp_path / "outside"
+    outside.mkdir()
+    text = config.read_text().replace("default_hp_metric: false", f"default_hp_metric: false\n  save_dir: {outside}")
+    text = text.replace(f"run_dir: {finished}", f"run_dir: {outside}")
+    config.write_text(text)
+    assert run(monkeypatch, main, f"resume={finished}") == 0
+    assert list(outside.iterdir()) == []
+
+
+def test_a_configuration_that_lacks_a_part_is_refused(finished, monkeypatch, capsys):
+    config = finished / "config.yaml"
+    config.write_text(config.read_text().replace("relaxation:", "relaxations:", 1))
+    assert run(monkeypatch, main, f"resume={finished}") == 1
+    assert "lacks relaxation" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "a: [", "a: ${b", "\x00"])

@@ -20,6 +20,13 @@ SEARCH = [
     (("epochs=0",), r"epochs=0: it must be a whole number, at least 1"),
     (("epochs=many",), r"epochs=many: it must be a whole number"),
     (("seed=-1",), r"seed=-1: it must be"),
+    (("clip=-1",), r"clip=-1: it must be a number, at least 0"),
+    (("clip=abc",), r"clip=abc: it must be a number"),
+    (("trainer.limit_val_batches=0",), r"trainer.limit_val_batches=0 leaves nothing to measure"),
+    (("trainer.devices=2",), r"trainer.devices=1"),
+    (("trainer.precision=bf16-true",), r"bf16-true would round"),
+    (("weight_optimizer.lr=-1",), r"an optimizer or its scheduler cannot be built: Invalid learning rate"),
+    (("weight_optimizer.momentum=[1]",), r"an optimizer or its scheduler cannot be built"),
     (("objective=accuracy/best",), r"objective=accuracy/best is not measured; there are accuracy/supernet"),
     (("data=image_folder",), r"data.root is needed; give it on the command line: data.root="),
     (("data=image_folder", "data.root=/nowhere/at/all"), r"/nowhere/at/all"),
@@ -36,6 +43,9 @@ TRAIN = [
     (("genotype=/nowhere/at/all",), r"genotype=/nowhere/at/all: there is no such file or folder"),
     ((f"genotype={GOOD}",), r"which data\?"),
     (("genotype=" + GOOD.replace("none~1", "none~0", 1), "data=digits"), r"node 2, token 'none~0'"),
+    (("genotype=", "data=digits"), r"genotype= is empty|genotype is needed"),
+    (("genotype=~nobody-at-all", "data=digits"), r"1 nodes joined by"),
+    (("genotype=" + "a" * 3000, "data=digits"), r"1 nodes joined by"),
     (("genotype=x", "data.size=4"), r"data.size: the chosen data has no such setting; there are data=cifar10"),
 ]
 
@@ -85,6 +95,11 @@ def test_an_empty_image_folder_says_what_is_expected(monkeypatch, capsys, tmp_pa
 def test_a_folder_that_is_no_run_cannot_be_resumed(monkeypatch, capsys, tmp_path):
     line = complains(monkeypatch, capsys, search.main, f"resume={tmp_path}")
     assert "it has no config.yaml" in line
+
+
+def test_a_folder_that_is_no_run_is_left_alone(monkeypatch, capsys, tmp_path):
+    complains(monkeypatch, capsys, search.main, f"resume={tmp_path}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_resume_does_not_mix_with_other_settings(monkeypatch, capsys, tmp_path):

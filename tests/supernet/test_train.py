@@ -70,6 +70,18 @@ def test_a_crafted_choice_of_data_names_no_file_outside(name, searched, tmp_path
     assert f"there is no data={name}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("key", ["mean", "size"])
+def test_a_crafted_interpolation_in_a_genotype_is_not_taken(key, searched, tmp_path, monkeypatch):
+    victim = tmp_path / "victim"
+    attack = f"${{oc.create:{{_target_: shutil.copyfile, src: /etc/hostname, dst: {victim}}}}}"
+    data = json.loads((searched / "genotype.json").read_text())["config"]["data"]
+    for value in (attack, [attack, attack, attack]):
+        folder = crafted(searched, tmp_path / f"crafted{type(value).__name__}", config={"data": {**data, key: value}})
+        arguments = (f"genotype={folder}", *SMALL, "epochs=1", f"log_dir={tmp_path}/logs{type(value).__name__}")
+        assert run(monkeypatch, train, *arguments) == 0
+    assert not victim.exists()
+
+
 def test_a_crafted_configuration_in_a_genotype_calls_nothing(searched, tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     attack = {"_target_": "builtins.open", "file": str(victim), "mode": "w"}

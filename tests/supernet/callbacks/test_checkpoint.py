@@ -8,6 +8,7 @@ from supernet.callbacks.checkpoint import AtomicCheckpointIO, newest_checkpoint
 from supernet.errors import UserError
 
 IO = AtomicCheckpointIO()
+WHOLE = {"state_dict": {"w": torch.zeros(50)}, "optimizer_states": [], "callbacks": {}, "loops": {}}
 
 
 class Attack:
@@ -47,7 +48,7 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path):
 
 def test_the_newest_whole_checkpoint_is_chosen_by_number(tmp_path, caplog):
     for number in (2, 9, 10):
-        IO.save_checkpoint({"n": number}, tmp_path / f"epoch_{number:04d}.ckpt")
+        IO.save_checkpoint(WHOLE, tmp_path / f"epoch_{number:04d}.ckpt")
     (tmp_path / ".epoch_0011.ckpt.x.tmp").write_bytes(b"half")
     (tmp_path / "notes.txt").write_text("x")
     assert newest_checkpoint(tmp_path).name == "epoch_0010.ckpt"
@@ -59,7 +60,7 @@ def test_the_newest_whole_checkpoint_is_chosen_by_number(tmp_path, caplog):
 
 def test_a_flipped_bit_is_found(tmp_path):
     path = tmp_path / "epoch_0001.ckpt"
-    IO.save_checkpoint({"weights": torch.zeros(1000)}, path)
+    IO.save_checkpoint({**WHOLE, "state_dict": {"w": torch.zeros(1000)}}, path)
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
         largest = max(archive.infolist(), key=lambda entry: entry.file_size)
@@ -89,7 +90,7 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_no_damage_makes_the_search_for_a_checkpoint_fail(tmp_path, generator):
     path = tmp_path / "epoch_0001.ckpt"
-    IO.save_checkpoint({"weights": torch.zeros(50), "rows": [{"epoch": 1}]}, path)
+    IO.save_checkpoint(WHOLE, path)
     whole = path.read_bytes()
     for _ in range(300):
         content = bytearray(whole)
@@ -102,3 +103,9 @@ def test_no_damage_makes_the_search_for_a_checkpoint_fail(tmp_path, generator):
             content[start : start + length % 200] = bytes(len(content[start : start + length % 200]))
         path.write_bytes(bytes(content))
         assert newest_checkpoint(tmp_path) in (None, path)
+
+
+def test_a_file_of_tensors_that_is_no_checkpoint_of_a_run_is_passed_over(tmp_path, caplog):
+    IO.save_checkpoint({"a": torch.ones(1)}, tmp_path / "epoch_0001.ckpt")
+    assert newest_checkpoint(tmp_path) is None
+    assert "it lacks callbacks, loops" in caplog.text

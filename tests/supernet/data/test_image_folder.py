@@ -39,12 +39,12 @@ def test_shape_and_classes_are_found_and_labels_belong_to_their_images(tmp_path:
     assert colours(images, "test") == [(label, number, label) for label in range(3) for number in range(2)]
 
 
-def test_one_layer_of_folders_is_split_by_class_and_seed(tmp_path: Path) -> None:
+def test_one_layer_of_folders_is_split_by_class_and_the_same_for_every_seed(tmp_path: Path) -> None:
     fill(tmp_path, 10)
-    one, again, other = (ImageFolder(str(tmp_path), seed=seed, **RAW) for seed in (0, 0, 1))
+    one, other = (ImageFolder(str(tmp_path), seed=seed, **RAW) for seed in (0, 1))
     assert one.labels("test").tolist() == [0, 0, 1, 1, 2, 2]
     assert sorted(colours(one, "all") + colours(one, "test")) == [(a, n, a) for a in range(3) for n in range(10)]
-    assert colours(one, "test") == colours(again, "test") != colours(other, "test")
+    assert colours(one, "test") == colours(other, "test")  # no seed learns what another is tested on
     assert len(ImageFolder(str(tmp_path), test_fraction=0.5).labels("test")) == 15
 
 

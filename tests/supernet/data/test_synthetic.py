@@ -15,10 +15,9 @@ def test_images_are_as_asked_for() -> None:
     assert next(images.batches("all"))[0].shape == (41, 2, 6, 9)
 
 
-def test_images_follow_from_the_seed() -> None:
-    one, again, other = (next(Synthetic(seed=seed).batches("test"))[0] for seed in (0, 0, 1))
-    assert torch.equal(one, again)
-    assert not torch.equal(one, other)
+def test_images_are_the_same_for_every_seed() -> None:
+    one, other = (next(Synthetic(seed=seed).batches("test"))[0] for seed in (0, 1))
+    assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("size", [4, 8, 32])

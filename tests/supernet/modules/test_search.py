@@ -198,7 +198,7 @@ def test_bf16_mixed_trains_and_keeps_alphas_in_float32():
     assert not torch.equal(search.alphas["cell"], before)
 
 
-@pytest.mark.parametrize("precision", ["16-mixed", "16-true", 16])
+@pytest.mark.parametrize("precision", ["16-mixed", "16-true", 16, "bf16-true"])
 def test_sixteen_bits_without_loss_scaling_are_refused_with_the_remedy(precision):
     with pytest.raises(UserError, match="bf16-mixed"):
         check_precision(precision)
