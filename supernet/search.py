@@ -51,7 +51,7 @@ def search(cfg: DictConfig) -> float:
         warmup_epochs=cfg.warmup_epochs,
     )
     history = History(run.folder)
-    trainer = run.trainer(history, HParams(flat(cfg), history))
+    trainer = run.trainer(history, HParams(flat(cfg)))
     log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
     run.fit(trainer, module, SearchData(images))
 

@@ -71,7 +71,7 @@ def train(cfg: DictConfig) -> float:
         seed=cfg.seed,
     )
     history = History(run.folder)
-    trainer = run.trainer(history, HParams(flat(cfg), history))
+    trainer = run.trainer(history, HParams(flat(cfg)))
     log.info("training %s on %s, %s, in %s", text, cfg.choices.data, trainer.strategy.root_device, run.shown)
     run.fit(trainer, module, TrainData(images))
 
