@@ -10,7 +10,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.table import Table
 
+from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
 from supernet.benchmarks.base import Benchmark
 from supernet.callbacks.checkpoint import AtomicCheckpointIO, EpochCheckpoint, newest_checkpoint
@@ -124,6 +126,21 @@ def build_benchmark(node: Any, space: SearchSpace) -> Benchmark | None:
     if benchmark is not None and benchmark.space != space.name:
         raise UserError(f"the benchmark knows {benchmark.space}, not {space.name}; use benchmark=none")
     return benchmark
+
+
+def result_table(title: str, rows: dict[str, str], found: Architecture, benchmark: Benchmark | None) -> Table:
+    """The table at the end of a run, with what is recorded of the architecture, if a benchmark is given."""
+    table = Table(show_header=False, title=title, title_justify="left")
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    if benchmark is not None:
+        for dataset in benchmark.datasets:
+            record, rank = benchmark.query(found, dataset), benchmark.rank(found, dataset)
+            value = f"{record.accuracy:.2f} %, rank {rank:,} of {len(benchmark):,} ({record.epochs} epochs)"
+            table.add_row(f"table: {dataset}", value)
+    return table
 
 
 def flat(cfg: DictConfig) -> dict[str, str | float | int | bool]:

@@ -21,7 +21,7 @@ from supernet.errors import UserError
 from supernet.genotype import Genotype, git_revision, versions
 from supernet.launch import launch
 from supernet.modules.search import OBJECTIVES, SearchModule, check_precision
-from supernet.run import Run, build_benchmark, build_space, flat, log
+from supernet.run import Run, build_benchmark, build_space, flat, log, result_table
 
 
 def main() -> None:
@@ -82,24 +82,15 @@ def summary(
 ) -> Table:
     """The table at the end of a search."""
     network = space.network(found)
-    table = Table(show_header=False, title="Found", title_justify="left")
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("genotype", space.format(found).replace("+", "+\n"))
-    table.add_row("parameters", f"{parameters(network):,}")
-    table.add_row("multiply-adds", f"{multiply_adds(network, image):,} at {'x'.join(map(str, image))}")
-    table.add_row("search time", f"{history.seconds:.1f} s")
-    table.add_row("supernet", f"{100 * history.metrics['accuracy/supernet']:.2f} % on the held-out half")
-    table.add_row("discretized", f"{100 * history.metrics['accuracy/discretized']:.2f} % with the supernet's weights")
-    for dataset in benchmark.datasets if benchmark is not None else ():
-        assert benchmark is not None
-        record = benchmark.query(found, dataset)
-        table.add_row(
-            f"table: {dataset}",
-            f"{record.accuracy:.2f} %, rank {benchmark.rank(found, dataset):,} of {len(benchmark):,} "
-            f"({record.epochs} epochs)",
-        )
-    return table
+    rows = {
+        "genotype": space.format(found).replace("+", "+\n"),
+        "parameters": f"{parameters(network):,}",
+        "multiply-adds": f"{multiply_adds(network, image):,} at {'x'.join(map(str, image))}",
+        "search time": f"{history.seconds:.1f} s",
+        "supernet": f"{100 * history.metrics['accuracy/supernet']:.2f} % on the held-out half",
+        "discretized": f"{100 * history.metrics['accuracy/discretized']:.2f} % with the supernet's weights",
+    }
+    return result_table("Found", rows, found, benchmark)
 
 
 def _plain(cfg: Any) -> Any:

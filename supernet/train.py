@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
-from rich.table import Table
 
 from search_spaces.network import multiply_adds, parameters
 from search_spaces.space import ArchitectureError
@@ -24,7 +23,7 @@ from supernet.files import write_atomically
 from supernet.genotype import Genotype, git_revision, resolve, versions
 from supernet.launch import launch
 from supernet.modules.train import TrainModule
-from supernet.run import Run, build_benchmark, build_space, flat
+from supernet.run import Run, build_benchmark, build_space, flat, result_table
 
 log = logging.getLogger("supernet")
 METRICS = "metrics.json"
@@ -88,20 +87,15 @@ def train(cfg: DictConfig) -> float:
     }
     write_atomically(run.folder / METRICS, json.dumps(metrics, indent=2) + "\n")
 
-    table = Table(show_header=False, title="Trained", title_justify="left")
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("genotype", text.replace("+", "+\n"))
-    table.add_row("test accuracy", f"{100 * accuracies[-1]:.2f} % (best epoch: {100 * max(accuracies):.2f} %)")
-    table.add_row("parameters", f"{cost['parameters']:,}")
-    table.add_row("multiply-adds", f"{cost['multiply_adds']:,} at {'x'.join(map(str, image))}")
-    table.add_row("training time", f"{history.seconds:.1f} s")
-    for dataset in benchmark.datasets if benchmark is not None else ():
-        assert benchmark is not None
-        record = benchmark.query(architecture, dataset)
-        table.add_row(f"table: {dataset}", f"{record.accuracy:.2f} % ({record.epochs} epochs)")
+    rows = {
+        "genotype": text.replace("+", "+\n"),
+        "test accuracy": f"{100 * accuracies[-1]:.2f} % (best epoch: {100 * max(accuracies):.2f} %)",
+        "parameters": f"{cost['parameters']:,}",
+        "multiply-adds": f"{cost['multiply_adds']:,} at {'x'.join(map(str, image))}",
+        "training time": f"{history.seconds:.1f} s",
+    }
     console = Console()
-    console.print(table)
+    console.print(result_table("Trained", rows, architecture, benchmark))
     console.print(f"outputs: {run.shown}", soft_wrap=True, highlight=False)
     return accuracies[-1]
 
