@@ -18,6 +18,7 @@ LAYERS = {
     "supernet.warm_start": 4,
     "supernet.shrinkage": 4,
     "supernet.evaluation": 4,
+    "supernet.drawing": 4,
     "supernet.data": 5,
     "supernet.callbacks": 5,
     "supernet.modules": 5,
