@@ -93,8 +93,9 @@ class Run:
             log.info("going on from %s", self.checkpoint)
         try:
             trainer.fit(module, data, ckpt_path=self.checkpoint, weights_only=True)
-        except SystemExit as stop:  # Lightning's answer to Ctrl-C
-            raise UserError(f"interrupted; go on with resume={self.shown}") from stop
+        except SystemExit:  # Lightning's answer to Ctrl-C; it ends a sweep too
+            log.error("interrupted; go on with resume=%s", self.shown)
+            raise
         except RuntimeError as error:
             if self.checkpoint and "loading state_dict" in str(error):
                 raise UserError(f"{self.checkpoint} does not fit the configuration of {self.folder}") from error
