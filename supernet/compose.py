@@ -58,7 +58,13 @@ def check(cfg: DictConfig) -> None:
 
 
 def save_config(cfg: DictConfig, folder: Path) -> None:
-    """Write the configuration, atomically; `load_config` reads it back."""
+    """Write the configuration, atomically; `load_config` reads it back.
+
+    What was asked to be downloaded is there by now, and a saved configuration never asks for it again.
+    """
+    cfg = cfg.copy()
+    if "download" in (cfg.get("data") or {}):
+        cfg.data.download = False
     write_atomically(folder / CONFIG, OmegaConf.to_yaml(cfg))
 
 
@@ -85,8 +91,6 @@ def load_config(folder: Path, default: DictConfig) -> DictConfig:
     if absent:
         raise UserError(f"{path} lacks {', '.join(absent)}: it was not saved by this version; start a new run")
     cfg.run_dir = str(folder.absolute())
-    if "download" in (cfg.data or {}):
-        cfg.data.download = False  # what the run needs is there already; nothing is fetched because a file says so
     check(cfg)
     return cfg
 
@@ -101,6 +105,8 @@ def _check_harmless(node: Any, known: set[str], path: Path) -> None:
             _check_harmless(item, known, path)
     if isinstance(node, dict):
         for key, item in node.items():
+            if key == "download" and item:
+                raise UserError(f"{path} wants to download; a saved configuration never does, so set download: false")
             if key == "_target_" and not (isinstance(item, str) and item in known):
                 raise UserError(
                     f"{path} wants to call {item!r}, which no configuration file here names; if that is your own "

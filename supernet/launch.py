@@ -123,7 +123,8 @@ def explain(error: Exception, config: str) -> str | None:
             f"no space left on the device for {error.filename or 'the outputs'}; free some, or choose another log_dir="
         )
     if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
-        return f"{error.filename}: {os.strerror(error.errno or errno.EACCES)}; choose another log_dir="
+        reason = os.strerror(error.errno or errno.EACCES)
+        return f"{error.filename}: {reason}; make it accessible, or for outputs choose another log_dir="
     if isinstance(error, MissingConfigException):
         return _explain_missing_file(error)
     if isinstance(error, HydraException):

@@ -1,6 +1,7 @@
 import pytest
+from omegaconf import OmegaConf
 
-from supernet.compose import plain
+from supernet.compose import plain, save_config
 from supernet.search import main
 from tests.commands import TINY, only_run, run
 
@@ -52,6 +53,20 @@ def test_a_crafted_run_folder_writes_nowhere_else(finished, tmp_path, monkeypatc
     config.write_text(text)
     assert run(monkeypatch, main, f"resume={finished}") == 0
     assert list(outside.iterdir()) == []
+
+
+def test_a_crafted_run_folder_downloads_nothing(finished, tmp_path, monkeypatch, capsys):
+    config, outside = finished / "config.yaml", tmp_path / "outside"
+    loader = f"_target_: supernet.data.torchvision_sets.TorchvisionImages\n  root: {outside}\n  download: true"
+    config.write_text(config.read_text().replace("_target_: supernet.relaxations.softmax.Softmax", loader))
+    assert run(monkeypatch, main, f"resume={finished}") == 1
+    assert "wants to download" in capsys.readouterr().err
+    assert not outside.exists()
+
+
+def test_a_run_that_downloaded_can_be_resumed(tmp_path):
+    save_config(OmegaConf.create({"data": {"download": True, "root": "data"}}), tmp_path)
+    assert OmegaConf.load(tmp_path / "config.yaml") == {"data": {"download": False, "root": "data"}}
 
 
 def test_a_configuration_that_lacks_a_part_is_refused(finished, monkeypatch, capsys):
