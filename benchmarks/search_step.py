@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from search_spaces.nasbench201 import NASBench201
+from search_spaces.operations import Form
 from supernet.formulations.first_order import FirstOrder
 from supernet.formulations.mixed_level import MixedLevel
 from supernet.modules.search import SearchModule
@@ -53,7 +54,7 @@ def batches(batch: int, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 def plain_step(space: NASBench201, batch: int, size: int) -> Callable[[], None]:
     """As published: a backward through everything for alpha, then one for the weights."""
-    network = PlainNetwork(space.supernet())
+    network = PlainNetwork(space.supernet(), space, Form(affine=False))
     alpha = (1e-3 * torch.randn(6, 5)).requires_grad_()
     weights, arch = (
         torch.optim.SGD(network.parameters(), 0.025, 0.9, weight_decay=3e-4),

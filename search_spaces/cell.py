@@ -2,107 +2,170 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.operations import Operation, build
-
-
-@dataclass(frozen=True)
-class Group:
-    """The edges that leave one node and may use one operation: they are computed together."""
-
-    source: int
-    operation: str
-    edges: tuple[int, ...]
-    destinations: tuple[int, ...]
-
-    @property
-    def key(self) -> str:
-        """The group's name inside a cell; it does not change when other operations are removed."""
-        return f"{self.source}_{self.operation}"
-
-
-class Wiring(nn.Module):
-    """Which operations run on which edges of a cell type; all cells of that type share it.
-
-    ``edges`` are pairs (source, destination) with source < destination, ``allowed`` is a boolean table
-    ``(edges, operations)``. The operation ``none`` gives zeros and is never computed.
-    """
-
-    order: Tensor
-
-    def __init__(self, edges: Sequence[tuple[int, int]], operations: Sequence[str], allowed: Tensor) -> None:
-        super().__init__()
-        self.nodes = 1 + max(destination for _, destination in edges)
-        self.groups: list[Group] = []
-        order: list[int] = []
-        for source in range(self.nodes - 1):
-            leaving = [edge for edge, (start, _) in enumerate(edges) if start == source]
-            for index, name in enumerate(operations):
-                used = tuple(edge for edge in leaving if bool(allowed[edge, index]))
-                if used and name != "none":
-                    self.groups.append(Group(source, name, used, tuple(edges[edge][1] for edge in used)))
-                    order += [edge * len(operations) + index for edge in used]
-        self.register_buffer("order", torch.tensor(order, dtype=torch.long), persistent=False)
-
-    def split(self, weights: Tensor) -> tuple[Tensor, ...]:
-        """Mixing weights ``(edges, operations)`` as one vector ``(copies,)`` for each group, in one gather."""
-        return weights.flatten().index_select(0, self.order).split([len(group.edges) for group in self.groups])
+from search_spaces.candidates import build
+from search_spaces.operations import Form, Operation, Taken, spread
+from search_spaces.wiring import Mixture, Piece, Wiring
 
 
 class Cell(nn.Module):
-    """One cell: node 0 is its input, every other node the sum of its incoming edges, the last node its output."""
+    """One cell: its first nodes are its inputs, every other node is the sum of its incoming edges.
 
-    def __init__(self, cell_type: str, wiring: Wiring, channels: int, affine: bool) -> None:
+    With partial channels (PC-DARTS, Xu et al., 2020, arXiv:1907.05737) the operations see the first ``1 / partial`` of
+    the channels; the others bypass them, pooled where the edge has a stride, and a shuffle mixes both. Sum and shuffle
+    are linear, so the shuffle is done once a node and not on every edge.
+
+    Args:
+        cell_type: its name in the space.
+        wiring: what runs where.
+        channels: of every node, or of each.
+        form: how the operations are built.
+        preprocess: a layer for each input.
+        partial: the operations see one of so many parts of the channels.
+
+    Attributes:
+        drop_path: the probability that an operation's output is left out for an image while training; the others are
+            scaled up (Larsson et al., 2017, arXiv:1605.07648).
+    """
+
+    drop_path: float = 0.0
+
+    def __init__(
+        self,
+        cell_type: str,
+        wiring: Wiring,
+        channels: int | Sequence[int],
+        form: Form,
+        preprocess: Sequence[nn.Module] | None = None,
+        partial: int = 1,
+    ) -> None:
         super().__init__()
         self.cell_type = cell_type
-        self.nodes = wiring.nodes
+        self.inputs = wiring.inputs
+        self.output = wiring.output
         self.groups = wiring.groups
+        self.leaving = wiring.leaving
+        self.strides = wiring.strides
+        self.scales = wiring.scales
+        self.partial = partial
+        self.channels = [channels] * wiring.nodes if isinstance(channels, int) else list(channels)
+        if any(width % partial for width in self.channels):
+            raise ValueError(f"partial_channels={partial} does not divide the {self.channels[0]} channels of a cell")
+        if partial > 1 and len(set(self.channels)) > 1:
+            raise ValueError(f"partial_channels={partial}: channels cannot bypass operations that change their number")
+        self.preprocess = nn.ModuleList(preprocess or ())
         self.operations = nn.ModuleDict(
-            {group.key: build(group.operation, len(group.edges), channels, affine) for group in wiring.groups}
+            {
+                group.key: build(
+                    group.operation,
+                    len(group.edges),
+                    self.channels[group.source] // partial,
+                    self.channels[group.destinations[0]] // partial,
+                    self.strides[group.source],
+                    form,
+                )
+                for group in wiring.groups
+            }
         )
 
-    def forward(self, x: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
-        """The output ``(batch, channels, h, w)``; without ``weights`` (from `Wiring.split`) each edge counts once."""
-        nodes: list[Tensor | None] = [x, *[None] * (self.nodes - 1)]
-        for source in range(self.nodes - 1):
-            value = nodes[source]
-            value = torch.zeros_like(x) if value is None else value
-            sums: dict[tuple[int, ...], Tensor] = {}
-            activated: Tensor | None = None
-            for index, group in enumerate(self.groups):
-                if group.source != source:
-                    continue
-                operation = self.operations[group.key]
-                assert isinstance(operation, Operation)
-                if operation.takes_relu and activated is None:
-                    activated = F.relu(value)
-                y = operation(activated if operation.takes_relu else value, None if weights is None else weights[index])
-                sums[group.destinations] = sums[group.destinations] + y if group.destinations in sums else y
-            for destinations, y in sums.items():
-                for node, part in zip(destinations, y.unbind(1), strict=True):
-                    total = nodes[node]
-                    nodes[node] = part if total is None else total + part
-        output = nodes[-1]
-        return torch.zeros_like(x) if output is None else output
+    def forward(self, inputs: Sequence[Tensor], mixture: Mixture | None = None) -> Tensor:
+        """The output ``(batch, channels, h, w)``; without a mixture (from `Wiring.split`) each edge counts once."""
+        if self.preprocess:
+            inputs = [layer(x) for layer, x in zip(self.preprocess, inputs, strict=True)]
+        nodes: list[Tensor | None] = [*inputs, *[None] * (len(self.channels) - self.inputs)]
+        past: list[Tensor | None] = [None] * len(nodes)  # the sums of the channels that bypass the operations
+        values: list[Tensor] = []
+        for node in range(len(nodes)):
+            values.append(self._join(nodes[node], past[node], node, inputs[0]))
+            nodes[node] = past[node] = None
+            if node < len(self.leaving) and self.leaving[node]:
+                self._leave(values[node], node, mixture, nodes, past)
+        return values[-1] if self.output == "last" else torch.cat(values[self.inputs :], dim=1)
 
-    @torch.no_grad()
-    def inherit(self, parent: Cell) -> None:
-        """Overwrite this cell's tensors with the parent's; of a batched operation, with the edges that are here."""
+    def _leave(
+        self,
+        value: Tensor,
+        source: int,
+        mixture: Mixture | None,
+        nodes: list[Tensor | None],
+        past: list[Tensor | None],
+    ) -> None:
+        """Add what leaves a node to the nodes it leads to: its operations' outputs, and the channels past them."""
+        if self.partial == 1:
+            self._operate(value, source, mixture, nodes)
+            return
+        seen, rest = value.split(self._widths(source), dim=1)
+        self._operate(seen, source, mixture, nodes)
+        rest = F.max_pool2d(rest, 2, 2, ceil_mode=True) if self.strides[source] == 2 else rest
+        weights = None if mixture is None or mixture.bypass is None else mixture.bypass[source]
+        _add(past, self.leaving[source], spread(rest.unsqueeze(1), weights, len(self.leaving[source])))
+
+    def _operate(self, x: Tensor, source: int, mixture: Mixture | None, nodes: list[Tensor | None]) -> None:
+        """Add what leaves a node to the nodes it leads to."""
+        sums: dict[tuple[int, ...], Tensor] = {}  # edges that end in the same nodes are added before they are separated
+        activated: Tensor | None = None
+        for index, group in enumerate(self.groups):
+            if group.source != source:
+                continue
+            operation = cast(Operation, self.operations[group.key])
+            everything: list[Piece] = [(None, None, group.destinations)]
+            pieces = everything if mixture is None else mixture.pieces(index, group, operation.shared)
+            for weights, rows, destinations in pieces:
+                if operation.takes_relu and activated is None:
+                    activated = F.relu(x)
+                y = operation(activated if operation.takes_relu else x, weights, rows)
+                if self.drop_path and self.training and operation.droppable:
+                    y = y * F.dropout(y.new_ones(*y.shape[:2], 1, 1, 1), self.drop_path)
+                sums[destinations] = sums[destinations] + y if destinations in sums else y
+        for destinations, y in sums.items():
+            _add(nodes, destinations, y)
+
+    def _join(self, seen: Tensor | None, past: Tensor | None, node: int, x: Tensor) -> Tensor:
+        """The value of a node from its sums: zeros without any, shuffled where channels bypassed the operations."""
+        if self.partial == 1 or node < self.inputs:
+            return self._zeros(self.channels[node], node, x) if seen is None else seen
+        mixed, rest = self._widths(node)
+        parts = (
+            self._zeros(mixed, node, x) if seen is None else seen,
+            self._zeros(rest, node, x) if past is None else past,
+        )
+        return torch.cat(parts, dim=1).unflatten(1, (self.partial, -1)).transpose(1, 2).flatten(1, 2)
+
+    def _widths(self, node: int) -> list[int]:
+        seen = self.channels[node] // self.partial
+        return [seen, self.channels[node] - seen]
+
+    def _zeros(self, channels: int, node: int, x: Tensor) -> Tensor:
+        height, width = (-(-size // self.scales[node]) for size in x.shape[2:])
+        return x.new_zeros(len(x), channels, height, width)
+
+    def adopt(
+        self, parent: Cell, tensors: Mapping[str, Tensor], maps: Mapping[str, Tensor], rescale: bool
+    ) -> dict[str, Tensor]:
+        """This cell's tensors from those of one that contains it; see `Operation.adopt`."""
         theirs = {group.key: group for group in parent.groups}
+        taken = {name: tensor for name, tensor in tensors.items() if name.startswith("preprocess.")}
         for group in self.groups:
+            prefix = f"operations.{group.key}."
             source = theirs[group.key]
-            rows = [source.edges.index(edge) for edge in group.edges]
-            tensors = parent.operations[group.key].state_dict()
-            for name, tensor in self.operations[group.key].state_dict().items():
-                if name not in tensors:  # the parent's batch norm learns no scale; ours starts as the same function
-                    continue
-                if tensor.dim() == 0:
-                    tensor.copy_(tensors[name])
-                else:
-                    tensor.copy_(tensors[name].unflatten(0, (len(source.edges), -1))[rows].flatten(0, 1))
+            found: Taken = cast(Operation, self.operations[group.key]).adopt(
+                {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)},
+                [*(source.edges.index(edge) for edge in group.edges), len(source.edges)],
+                maps.get(group.key),
+                rescale,
+            )
+            taken |= {prefix + name: tensor for name, tensor in found.items()}
+        return taken
+
+
+def _add(nodes: list[Tensor | None], destinations: Sequence[int], outputs: Tensor) -> None:
+    """Add ``outputs (batch, copies, channels, h, w)`` to the nodes, one copy to each."""
+    for node, part in zip(destinations, outputs.unbind(1), strict=True):
+        total = nodes[node]
+        nodes[node] = part if total is None else total + part

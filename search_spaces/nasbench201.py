@@ -6,10 +6,8 @@ also the topology space of NATS-Bench, arXiv:2009.00437.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import random
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -17,9 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.architecture import Allowed, Architecture
-from search_spaces.cell import Cell, Wiring
+from search_spaces.cell import Cell
 from search_spaces.network import Network
-from search_spaces.space import ArchitectureError, SearchSpace
+from search_spaces.operations import Form
+from search_spaces.space import SearchSpace
+from search_spaces.text import format_cell, parse_cell
+from search_spaces.wiring import Wiring
 
 CELL = "cell"
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -84,9 +85,10 @@ class NASBench201(SearchSpace):
             "num_classes": self.num_classes,
         }
 
-    def build(self, allowed: Allowed, *, affine: bool) -> Network:
+    def build(self, allowed: Allowed, *, searching: bool, partial_channels: int = 1) -> Network:
         """See `SearchSpace.build`. Convolutions have no bias."""
         wiring = Wiring(EDGES, OPERATIONS, allowed[CELL])
+        form = Form(affine=not searching)
         width = self.channels
         stem = nn.Sequential(nn.Conv2d(self.in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
         trunk: list[nn.Module] = []
@@ -94,46 +96,20 @@ class NASBench201(SearchSpace):
             if stage:
                 trunk.append(ReductionBlock(width, 2 * width))
                 width *= 2
-            trunk += [Cell(CELL, wiring, width, affine) for _ in range(self.cells_per_stage)]
+            trunk += [Cell(CELL, wiring, width, form, partial=partial_channels) for _ in range(self.cells_per_stage)]
         head = nn.Sequential(
             nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, self.num_classes)
         )
         return Network({CELL: wiring}, stem, trunk, head)
 
-    def discretize(self, weights: Mapping[str, Tensor]) -> Architecture:
-        """The strongest allowed operation of each edge; ``none`` may win, and all six edges are kept."""
-        masked = weights[CELL].detach().cpu().masked_fill(~self.allowed[CELL], -torch.inf)
-        return Architecture.of({CELL: masked.argmax(dim=1).tolist()})
-
     def format(self, architecture: Architecture) -> str:
         """``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``, where ``~i`` names the source node."""
         self.check(architecture)
-        choices = iter(architecture[CELL])
-        nodes = [[f"{OPERATIONS[next(choices)]}~{source}" for source in range(node)] for node in (1, 2, 3)]
-        return "+".join(f"|{'|'.join(node)}|" for node in nodes)
+        return format_cell(EDGES, OPERATIONS, architecture[CELL])
 
     def parse(self, text: str) -> Architecture:
         """See `format`. Raises `ArchitectureError` that names the node and the token where the text breaks."""
-        nodes = text.strip().split("+")
-        if len(nodes) != 3:
-            raise ArchitectureError(f"{text!r} has {len(nodes)} nodes joined by '+', not 3, as in {EXAMPLE!r}")
-        choices: list[int] = []
-        for node, group in enumerate(nodes, start=1):
-            if not (group.startswith("|") and group.endswith("|")):
-                raise ArchitectureError(f"node {node}, {group!r}: a node begins and ends with '|', as in {EXAMPLE!r}")
-            tokens = [token for token in group.split("|") if token]
-            if len(tokens) != node:
-                raise ArchitectureError(f"node {node}, {group!r}: {len(tokens)} inputs, not {node}, as in {EXAMPLE!r}")
-            for source, token in enumerate(tokens):
-                name, _, index = token.partition("~")
-                if name not in OPERATIONS:
-                    near = difflib.get_close_matches(name, OPERATIONS, n=1)
-                    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(OPERATIONS)}"
-                    raise ArchitectureError(f"node {node}, token {token!r}: unknown operation {name!r}; {hint}")
-                if index != str(source):
-                    raise ArchitectureError(f"node {node}, token {token!r}: it should read '{name}~{source}'")
-                choices.append(OPERATIONS.index(name))
-        return Architecture.of({CELL: choices})
+        return Architecture.of({CELL: parse_cell(text, EDGES, OPERATIONS, {}, EXAMPLE)})
 
     def is_valid(self, architecture: Architecture) -> bool:
         """Whether a path without ``none`` leads from the input to the output (341 architectures have none)."""

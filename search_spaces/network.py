@@ -2,60 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from search_spaces.cell import Cell, Wiring
+from search_spaces.cell import Cell
+from search_spaces.wiring import Wiring
 
 
 class Network(nn.Module):
     """A classifier built from cells; the supernet and the stand-alone networks are the same class.
+
+    A cell with two inputs gets the outputs of the two layers before it; the first cell gets the stem's output twice.
 
     Args:
         wirings: for each cell type its wiring.
         stem: from the image to the first feature map.
         trunk: cells and fixed layers, in order.
         head: from the last feature map to the logits.
+        auxiliary: a second head and the index of the layer in the trunk that feeds it; it works in training only.
     """
 
-    def __init__(self, wirings: Mapping[str, Wiring], stem: nn.Module, trunk: Iterable[nn.Module], head: nn.Module):
+    def __init__(
+        self,
+        wirings: Mapping[str, Wiring],
+        stem: nn.Module,
+        trunk: Iterable[nn.Module],
+        head: nn.Module,
+        auxiliary: tuple[int, nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         self.wirings = nn.ModuleDict(dict(wirings))
         self.stem = stem
         self.trunk = nn.ModuleList(trunk)
         self.head = head
+        self.auxiliary_at = -1 if auxiliary is None else auxiliary[0]
+        self.auxiliary = None if auxiliary is None else auxiliary[1]
 
-    def forward(self, x: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells of the trunk."""
+        return [layer for layer in self.trunk if isinstance(layer, Cell)]
+
+    def forward(
+        self,
+        x: Tensor,
+        weights: Mapping[str, Tensor] | None = None,
+        edges: Mapping[str, Tensor] | None = None,
+        only: Mapping[str, Sequence[int]] | None = None,
+    ) -> Tensor:
         """Logits ``(batch, classes)`` of images ``(batch, channels, h, w)``.
 
-        ``weights`` are the mixing weights ``(edges, operations)`` per cell type; without them each operation counts
-        once, which is what a stand-alone network does.
+        Args:
+            x: the images.
+            weights: the mixing weights ``(edges, operations)`` per cell type; without them each operation counts once,
+                which is what a stand-alone network does.
+            edges: per cell type a factor for each edge as a whole ``(edges,)``.
+            only: per cell type the index of the only operation to run on each edge.
         """
-        mixture = {cell: cast(Wiring, self.wirings[cell]).split(table) for cell, table in (weights or {}).items()}
-        x = self.stem(x)
-        for layer in self.trunk:
-            x = layer(x, mixture.get(layer.cell_type)) if isinstance(layer, Cell) else layer(x)
-        return self.head(x)
+        return self.both(x, weights, edges, only)[0]
+
+    def both(
+        self,
+        x: Tensor,
+        weights: Mapping[str, Tensor] | None = None,
+        edges: Mapping[str, Tensor] | None = None,
+        only: Mapping[str, Sequence[int]] | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The logits, and in training those of the auxiliary head, if there is one; see `forward`."""
+        mixture = {
+            cell: cast(Wiring, self.wirings[cell]).split(
+                table, edges[cell] if edges else None, only[cell] if only else None
+            )
+            for cell, table in (weights or {}).items()
+        }
+        before = x = self.stem(x)
+        extra = None
+        for index, layer in enumerate(self.trunk):
+            if isinstance(layer, Cell):
+                inputs = (x,) if layer.inputs == 1 else (before, x)
+                before, x = x, layer(inputs, mixture.get(layer.cell_type))
+            else:
+                before, x = x, layer(x)
+            if index == self.auxiliary_at and self.training and self.auxiliary is not None:
+                extra = self.auxiliary(x)
+        return self.head(x), extra
+
+    def drop_path(self, probability: float) -> None:
+        """Set the probability with which an operation's output is left out for an image while training."""
+        for cell in self.cells:
+            cell.drop_path = probability
+
+    def adopt(
+        self,
+        parent: Network,
+        tensors: Mapping[str, Tensor],
+        maps: Mapping[str, Mapping[str, Tensor]] | None = None,
+        rescale: bool = False,
+    ) -> dict[str, Tensor]:
+        """This network's tensors, by name, from those of one that contains it.
+
+        ``tensors`` may be the parent's state or anything of the same names and shapes, such as the momentum of an
+        optimizer. ``maps`` (from `widening`) say which channels repeat which where this network is wider.
+        """
+        taken = {name: tensor for name, tensor in tensors.items() if not name.startswith(("trunk.", "wirings."))}
+        for index, (mine, theirs) in enumerate(zip(self.trunk, parent.trunk, strict=True)):
+            prefix = f"trunk.{index}."
+            own = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            if isinstance(mine, Cell) and isinstance(theirs, Cell):
+                own = mine.adopt(theirs, own, (maps or {}).get(prefix, {}), rescale)
+            taken |= {prefix + name: tensor for name, tensor in own.items()}
+        return taken
 
     @torch.no_grad()
     def inherit(self, parent: Network) -> None:
-        """Overwrite this network's weights and batch-norm statistics with those of a network that contains it."""
-        for mine, theirs in zip(self.trunk, parent.trunk, strict=True):
-            if isinstance(mine, Cell) and isinstance(theirs, Cell):
-                mine.inherit(theirs)
-            else:
-                mine.load_state_dict(theirs.state_dict())
-        self.stem.load_state_dict(parent.stem.state_dict())
-        self.head.load_state_dict(parent.head.state_dict())
+        """Overwrite this network's weights and batch-norm statistics with those of a network that contains it.
+
+        A batch norm whose scale the parent does not have keeps its own.
+        """
+        self.load(self.adopt(parent, parent.state_dict()))
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Overwrite the tensors of these names, and leave those this network does not have."""
+        state = self.state_dict()
+        for name, tensor in tensors.items():
+            if name in state:
+                state[name].copy_(tensor)
+
+
+def widening(network: Network, parent: Network, generator: Generator) -> dict[str, dict[str, Tensor]]:
+    """For each operation of a wider network a random map from its channels to those of its parent, for `Network.adopt`.
+
+    The parent's channels stay in place, each further one repeats one of them at random (DrNAS, Chen et al., 2021,
+    arXiv:2006.10355, section 3.3).
+    """
+    maps: dict[str, dict[str, Tensor]] = {}
+    for index, (mine, theirs) in enumerate(zip(network.trunk, parent.trunk, strict=True)):
+        if isinstance(mine, Cell) and isinstance(theirs, Cell):
+            maps[f"trunk.{index}."] = {}
+            for group in mine.groups:
+                old = theirs.channels[group.source] // theirs.partial
+                new = mine.channels[group.source] // mine.partial
+                repeats = torch.randint(old, (new - old,), generator=generator)
+                maps[f"trunk.{index}."][group.key] = torch.cat([torch.arange(old), repeats])
+    return maps
 
 
 def parameters(network: nn.Module) -> int:
-    """The number of learnable parameters."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    """The number of learnable parameters, an auxiliary head left out."""
+    return sum(p.numel() for name, p in network.named_parameters() if not name.startswith("auxiliary."))
 
 
 @torch.no_grad()
@@ -64,12 +163,12 @@ def multiply_adds(network: nn.Module, image: tuple[int, int, int]) -> int:
 
     Pooling, batch norm and additions are not counted. The network is run once in evaluation mode on its own device.
     """
-    device = next(network.parameters()).device
+    like = next(network.parameters())
     training = network.training
     counter = FlopCounterMode(display=False)
     try:
         with counter:
-            network.eval()(torch.zeros(1, *image, device=device))
+            network.eval()(like.new_zeros(1, *image))
     finally:
         network.train(training)
     return counter.get_total_flops() // 2

@@ -3,106 +3,276 @@
 Edges that leave the same node share their input. One convolution with ``copies * channels`` outputs and one batch norm
 over them therefore compute the same numbers as a module per edge, and an operation without parameters is computed once
 for all. The mixing weight of an edge is folded into the batch norm's scale, so a weighted edge costs no extra pass.
+
+The operations of NAS-Bench-201 (Dong and Yang, 2020, arXiv:2001.00326) and of DARTS (Liu, Simonyan and Yang, 2019,
+arXiv:1806.09055); the ``noise`` of RobustDARTS (Zela et al., 2020, arXiv:1909.09656). `search_spaces.candidates` has
+their names.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from search_spaces.layers import ScaledBatchNorm, SplitConv, duplicates
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the operations of a network are built.
+
+    Attributes:
+        affine: whether batch norms learn a scale and a shift. They do not in a supernet (Liu et al., 2019): the scale
+            would undo the mixing weights.
+        pool_norm: whether a batch norm follows each pooling, as in the supernet of DARTS.
+    """
+
+    affine: bool
+    pool_norm: bool = False
 
 
 class Operation(nn.Module, ABC):
     """One candidate operation on ``copies`` edges that leave the same node.
 
-    ``takes_relu`` says that the operation begins with a ReLU; the cell computes it once a node and passes the result.
+    Attributes:
+        takes_relu: the operation begins with a ReLU; the cell computes it once a node and passes the result.
+        droppable: whether drop-path may drop it; not the identity (Larsson et al., 2017, arXiv:1605.07648).
+        shared: the copies have no weights of their own, so that it does not matter which of them run, but how many.
     """
 
     takes_relu: ClassVar[bool] = False
+    droppable: ClassVar[bool] = True
+    shared: ClassVar[bool] = False
 
     def __init__(self, copies: int) -> None:
         super().__init__()
         self.copies = copies
 
     @abstractmethod
-    def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The outputs ``(batch, copies, channels, height, width)``, times the edges' ``weights (copies,)``."""
+    def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
+        """The outputs ``(batch, copies, channels, height, width)``, times the edges' ``weights (copies,)``.
+
+        With ``rows`` only these copies run; ``weights`` are theirs.
+        """
+
+    def adopt(self, tensors: Mapping[str, Tensor], copies: Sequence[int], index: Tensor | None, rescale: bool) -> Taken:
+        """This operation's tensors from those of a larger one, by name.
+
+        Args:
+            tensors: the other's tensors; of those with one part for each copy, dimension 0 is ``copies * channels``.
+            copies: which of the other's copies are ours; and, last, how many it has.
+            index: for each of our channels the channel of the other that it repeats; None where the widths are equal.
+            rescale: divide the weights of repeated input channels by how often they repeat, which keeps the function
+                of a repeated input (Chen, Goodfellow and Shlens, 2016, arXiv:1511.05641); else they are copied as they
+                are.
+        """
+        *rows, total = copies
+        taken = {}
+        for name, tensor in tensors.items():
+            if tensor.dim() == 0:
+                taken[name] = tensor
+                continue
+            parts = tensor.unflatten(0, (total, -1))[rows]
+            if index is not None:
+                parts = parts[:, index]
+                if parts.dim() > 2 and "depthwise" not in name:
+                    parts = parts[:, :, index]
+                    parts = parts / duplicates(index)[:, None, None] if rescale else parts
+            taken[name] = parts.flatten(0, 1)
+        return taken
 
 
-class ScaledBatchNorm(nn.BatchNorm2d):
-    """Batch norm whose output channels are multiplied, in groups, by a vector of mixing weights."""
-
-    def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Normalise ``x (batch, copies * channels, h, w)``; ``weights (copies,)`` scale a group of channels each."""
-        scale: Tensor | None = self.weight
-        shift: Tensor | None = self.bias
-        if weights is not None:
-            # contiguous(): for a single copy the flattened expansion is a view of stride 0, and torch's channels-last
-            # kernel reads past a scale that is not contiguous.
-            weights = weights[:, None].expand(-1, self.num_features // len(weights)).flatten().contiguous()
-            scale = weights if scale is None else scale * weights
-            shift = None if shift is None else shift * weights
-        batch_statistics = self.training or self.running_mean is None
-        # `num_batches_tracked` only matters where momentum is None, which never happens here; leaving it alone saves a
-        # kernel launch for every batch norm in every step.
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, scale, shift, batch_statistics, self.momentum or 0.0, self.eps
-        )
+Taken = dict[str, Tensor]
 
 
 class ReLUConvBN(Operation):
-    """ReLU, convolution without bias, batch norm: the ``nor_conv`` of NAS-Bench-201 (Dong and Yang, 2020)."""
+    """ReLU, convolution without bias, batch norm."""
 
     takes_relu = True
 
-    def __init__(self, copies: int, channels: int, kernel: int, affine: bool) -> None:
+    def __init__(
+        self, copies: int, in_channels: int, out_channels: int, kernel: int, stride: int, affine: bool
+    ) -> None:
         super().__init__(copies)
-        self.conv = nn.Conv2d(channels, copies * channels, kernel, padding=kernel // 2, bias=False)
-        self.norm = ScaledBatchNorm(copies * channels, affine=affine)
+        self.conv = SplitConv(in_channels, out_channels, kernel, copies, stride=stride)
+        self.norm = ScaledBatchNorm(out_channels, copies, affine)
 
-    def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
         """See `Operation.forward`; ``x`` is past its ReLU."""
-        return self.norm(self.conv(x), weights).unflatten(1, (self.copies, -1))
+        return self.norm(self.conv(x, rows), weights, rows)
 
 
-class ParameterFree(Operation):
-    """An operation without parameters: computed once, then broadcast to its edges."""
+class SeparableBlock(Operation):
+    """ReLU, depth-wise convolution, point-wise convolution, batch norm; with a dilation of 2 this is ``dil_conv``."""
 
-    def __init__(self, copies: int, function: Callable[[Tensor], Tensor]) -> None:
+    takes_relu = True
+
+    def __init__(self, copies: int, channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> None:
         super().__init__(copies)
-        self.function = function
+        self.depthwise = SplitConv(channels, channels, kernel, copies, stride, dilation, depthwise=True)
+        self.pointwise = SplitConv(channels, channels, 1, copies, separate=True)
+        self.norm = ScaledBatchNorm(channels, copies, affine)
 
-    def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
+        """See `Operation.forward`; ``x`` is past its ReLU."""
+        count = self.copies if rows is None else rows.stop - rows.start
+        x = torch.cat([x] * count, dim=1) if count > 1 else x
+        return self.norm(self.pointwise(self.depthwise(x, rows), rows), weights, rows)
+
+
+class SepConv(Operation):
+    """Twice ReLU, depth-wise convolution, point-wise convolution, batch norm; the second time with stride 1."""
+
+    takes_relu = True
+
+    def __init__(self, copies: int, channels: int, kernel: int, stride: int, affine: bool) -> None:
+        super().__init__(copies)
+        self.first = SeparableBlock(copies, channels, kernel, stride, 1, affine)
+        self.depthwise = SplitConv(channels, channels, kernel, copies, depthwise=True)
+        self.pointwise = SplitConv(channels, channels, 1, copies, separate=True)
+        self.norm = ScaledBatchNorm(channels, copies, affine)
+
+    def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
+        """See `Operation.forward`; ``x`` is past its ReLU."""
+        x = F.relu(self.first(x, None, rows).flatten(1, 2))
+        return self.norm(self.pointwise(self.depthwise(x, rows), rows), weights, rows)
+
+
+class FactorizedReduce(Operation):
+    """Halves the image: ReLU, two point-wise convolutions of stride 2, one of them a pixel further, batch norm.
+
+    The image is padded on the right and below before it is shifted, so that odd sizes work too.
+    """
+
+    takes_relu = True
+
+    def __init__(self, copies: int, in_channels: int, out_channels: int, affine: bool) -> None:
+        super().__init__(copies)
+        self.conv_a = SplitConv(in_channels, out_channels // 2, 1, copies, stride=2)
+        self.conv_b = SplitConv(in_channels, out_channels - out_channels // 2, 1, copies, stride=2)
+        self.norm = ScaledBatchNorm(out_channels, copies, affine)
+
+    def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
+        """See `Operation.forward`; ``x`` is past its ReLU."""
+        count = self.copies if rows is None else rows.stop - rows.start
+        shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
+        halves = [y.unflatten(1, (count, -1)) for y in (self.conv_a(x, rows), self.conv_b(shifted, rows))]
+        return self.norm(torch.cat(halves, dim=2).flatten(1, 2), weights, rows)
+
+    def adopt(self, tensors: Mapping[str, Tensor], copies: Sequence[int], index: Tensor | None, rescale: bool) -> Taken:
+        """See `Operation.adopt`; each half of the output repeats channels of the same half."""
+        if index is None:
+            return super().adopt(tensors, copies, index, rescale)
+        *rows, total = copies
+        old = int(index.max()) + 1
+        first, second = halves(index)
+        outputs = {"conv_a": first, "conv_b": second, "norm": torch.cat([first, second + old // 2])}
+        taken = {}
+        for name, tensor in tensors.items():
+            if tensor.dim():
+                tensor = tensor.unflatten(0, (total, -1))[rows][:, outputs[name.partition(".")[0]]]
+                if tensor.dim() > 2:
+                    tensor = tensor[:, :, index]
+                    tensor = tensor / duplicates(index)[:, None, None] if rescale else tensor
+                tensor = tensor.flatten(0, 1)
+            taken[name] = tensor
+        return taken
+
+
+def halves(index: Tensor) -> tuple[Tensor, Tensor]:
+    """From a map of channels one for each half of them: old channels first, then repeats."""
+    new, old = len(index), int(index.max()) + 1
+    maps = []
+    for wanted, there in ((new // 2, old // 2), (new - new // 2, old - old // 2)):
+        extra = index[len(index) - (wanted - there) :] % there
+        maps.append(torch.cat([torch.arange(there, device=index.device), extra]))
+    return maps[0], maps[1]
+
+
+class Shared(Operation):
+    """An operation without weights of its own: computed once, then broadcast to its edges."""
+
+    shared = True
+
+    @abstractmethod
+    def compute(self, x: Tensor) -> Tensor:
+        """The output ``(batch, channels, height, width)``."""
+
+    def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
         """See `Operation.forward`."""
-        y = self.function(x).unsqueeze(1)
-        # Without weights the copies must be spelled out: one copy would feed one edge and drop the others silently.
-        return (
-            y.expand(-1, self.copies, -1, -1, -1) if weights is None else y * weights.to(y.dtype)[:, None, None, None]
-        )
+        count = self.copies if rows is None else rows.stop - rows.start
+        return spread(self.compute(x).unsqueeze(1), weights, count)
+
+    def adopt(self, tensors: Mapping[str, Tensor], copies: Sequence[int], index: Tensor | None, rescale: bool) -> Taken:
+        """See `Operation.adopt`; the copies share what there is."""
+        return {name: t if index is None or t.dim() == 0 else t[index] for name, t in tensors.items()}
 
 
-def identity(x: Tensor) -> Tensor:
-    """``skip_connect``."""
-    return x
+def spread(y: Tensor, weights: Tensor | None, copies: int) -> Tensor:
+    """``y (batch, 1 or copies, channels, h, w)`` once for each copy, times its weight.
+
+    Without weights the copies must be spelled out: one copy would feed one edge and drop the others silently.
+    """
+    if weights is None:
+        return y.expand(-1, copies, -1, -1, -1)
+    return y * weights.to(y.dtype)[:, None, None, None]
 
 
-def average_pool(x: Tensor) -> Tensor:
-    """``avg_pool_3x3``: stride 1, same size; the padding does not count."""
-    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+class Identity(Shared):
+    """``skip_connect`` without a stride.
+
+    ``dropout`` sets values of its output to zero with this probability while training, on each edge by itself (P-DARTS,
+    Chen et al., 2019, arXiv:1904.12760, section 3.3).
+    """
+
+    droppable = False
+    dropout: float = 0.0
+
+    def compute(self, x: Tensor) -> Tensor:
+        """The input."""
+        return x
+
+    def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
+        """See `Operation.forward`."""
+        if not (self.training and self.dropout):
+            return super().forward(x, weights, rows)
+        count = self.copies if rows is None else rows.stop - rows.start
+        return spread(F.dropout(x.unsqueeze(1).expand(-1, count, -1, -1, -1), self.dropout), weights, count)
 
 
-def build(name: str, copies: int, channels: int, affine: bool) -> Operation:
-    """The operation of this name for ``copies`` edges. Raises KeyError for an unknown one."""
-    match name:
-        case "skip_connect":
-            return ParameterFree(copies, identity)
-        case "nor_conv_1x1":
-            return ReLUConvBN(copies, channels, 1, affine)
-        case "nor_conv_3x3":
-            return ReLUConvBN(copies, channels, 3, affine)
-        case "avg_pool_3x3":
-            return ParameterFree(copies, average_pool)
-    raise KeyError(f"no operation is called {name!r}")
+class Pool(Shared):
+    """``max_pool_3x3`` or ``avg_pool_3x3``, whose padding does not count; with ``norm`` a batch norm follows."""
+
+    def __init__(self, copies: int, channels: int, kind: str, stride: int, norm: bool) -> None:
+        super().__init__(copies)
+        self.kind = kind
+        self.stride = stride
+        self.norm = ScaledBatchNorm(channels, 1, affine=False) if norm else None
+
+    def compute(self, x: Tensor) -> Tensor:
+        """The pooled input."""
+        if self.kind == "max":
+            y = F.max_pool2d(x, 3, self.stride, padding=1)
+        else:
+            y = F.avg_pool2d(x, 3, self.stride, padding=1, count_include_pad=False)
+        return y if self.norm is None else self.norm(y).squeeze(1)
+
+
+class Noise(Operation):
+    """Standard normal noise in place of the input: an operation that a sound search never chooses."""
+
+    def __init__(self, copies: int, stride: int) -> None:
+        super().__init__(copies)
+        self.stride = stride
+
+    def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
+        """See `Operation.forward`."""
+        count = self.copies if rows is None else rows.stop - rows.start
+        small = x[:, None, :, :: self.stride, :: self.stride].expand(-1, count, -1, -1, -1)
+        return spread(torch.randn_like(small, memory_format=torch.contiguous_format), weights, count)

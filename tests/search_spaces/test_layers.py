@@ -1,0 +1,78 @@
+import pytest
+import torch
+from torch import nn
+
+from search_spaces.layers import ScaledBatchNorm, SplitConv, duplicates, part
+
+TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
+
+
+def test_a_part_is_a_view_of_some_copies():
+    tensor = torch.arange(12.0).reshape(6, 2)
+    assert part(tensor, 3, None) is tensor
+    assert part(tensor, 3, slice(1, 3)).tolist() == tensor[2:].tolist()
+    part(tensor, 3, slice(1, 2)).zero_()
+    assert tensor[2:4].abs().sum() == 0
+
+
+def test_duplicates_count_how_often_a_value_occurs():
+    assert duplicates(torch.tensor([0, 1, 2, 1, 1])).tolist() == [1, 3, 1, 3, 3]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9)])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel": 1},
+        {"kernel": 3},
+        {"kernel": 3, "depthwise": True},
+        {"kernel": 5, "depthwise": True, "dilation": 2},
+        {"kernel": 1, "separate": True},
+        {"kernel": 3, "separate": True},
+    ],
+)
+def test_a_split_convolution_is_one_for_each_copy(options, stride, size):
+    copies, channels = 3, 4
+    together = SplitConv(channels, channels, copies=copies, stride=stride, **options).double()
+    apart = SplitConv(channels, channels, copies=1, stride=stride, **options).double()
+    assert together.bias is None
+    own_input = options.get("depthwise") or options.get("separate")
+    x = torch.randn(2, channels * (copies if own_input else 1), *size, dtype=torch.float64)
+    pieces = x.chunk(copies, dim=1) if own_input else [x] * copies
+    outputs = []
+    for row, piece in enumerate(pieces):
+        apart.weight.data = together.weight.data.chunk(copies)[row]
+        outputs.append(
+            nn.functional.conv2d(piece, apart.weight, None, stride, apart.padding, apart.dilation, apart.groups)
+        )
+    torch.testing.assert_close(together(x), torch.cat(outputs, dim=1), **TOLERANCE)
+    assert outputs[0].shape[2:] == tuple(-(-side // stride) for side in size)
+    some = torch.cat(pieces[1:3], dim=1) if own_input else x
+    torch.testing.assert_close(together(some, slice(1, 3)), torch.cat(outputs[1:3], dim=1), **TOLERANCE)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("rows", [None, slice(1, 3), slice(0, 1)])
+@pytest.mark.parametrize("tracking", [True, False])
+def test_a_scaled_batch_norm_is_torch_s_times_the_weights(affine, training, rows, tracking):
+    copies, channels = 3, 2
+    norm = ScaledBatchNorm(channels, copies, affine).double()
+    for name, tensor in norm.state_dict().items():
+        if tensor.is_floating_point():
+            nn.init.uniform_(tensor, 0.5, 1.5) if "mean" not in name else nn.init.normal_(tensor)
+    reference = nn.BatchNorm2d(copies * channels, affine=affine).double()
+    reference.load_state_dict(norm.state_dict())
+    for module in (norm, reference):
+        module.train(training)
+        module.track_running_stats = tracking
+    x = torch.randn(4, copies, channels, 3, 3, dtype=torch.float64)
+    weights = torch.rand(copies, dtype=torch.float64)
+    chosen = slice(None) if rows is None else rows
+    out = norm(x[:, chosen].flatten(1, 2), weights[chosen], rows)
+    expected = reference(x.flatten(1, 2)).unflatten(1, (copies, channels)) * weights[:, None, None, None]
+    torch.testing.assert_close(out, expected[:, chosen], **TOLERANCE)
+    for name in ("running_mean", "running_var"):
+        mine, theirs = (getattr(module, name).unflatten(0, (copies, channels)) for module in (norm, reference))
+        torch.testing.assert_close(mine[chosen], theirs[chosen], **TOLERANCE)
