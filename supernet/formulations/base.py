@@ -13,6 +13,8 @@ from supernet.gradients import detached, grad
 Batch = tuple[Tensor, Tensor]
 """Images ``(batch, channels, h, w)`` and labels ``(batch,)``."""
 
+Gradients = tuple[Tensor, ...]
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -21,17 +23,52 @@ class Problem:
     Attributes:
         weights: the current weights w.
         arch: the current architecture parameters alpha.
-        loss: mean loss of a batch, pure in its first two arguments: ``loss(w, alpha, batch)``.
+        loss: mean loss of a batch, pure in its first two arguments: ``loss(w, alpha, batch, sample)``; ``sample``
+            numbers the draws of a sampling relaxation, and equal numbers give equal draws in every pass of a step.
         lr: the current learning rate of the weights, the xi of unrolled formulations.
+        samples: how many draws a gradient is averaged over.
+        momentum: of the weights' optimizer.
+        weight_decay: of the weights' optimizer.
+        buffers: the optimizer's momentum buffer of each weight; None before its first step and without momentum.
     """
 
     weights: Sequence[Tensor]
     arch: Sequence[Tensor]
-    loss: Callable[[Sequence[Tensor], Sequence[Tensor], Batch], Tensor]
+    loss: Callable[[Sequence[Tensor], Sequence[Tensor], Batch, int], Tensor]
     lr: float
+    samples: int = 1
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    buffers: Sequence[Tensor] | None = None
 
+    def value(self, weights: Sequence[Tensor], arch: Sequence[Tensor], batch: Batch) -> Tensor:
+        """The loss, averaged over the draws, with its graph."""
+        total = self.loss(weights, arch, batch, 0)
+        for sample in range(1, self.samples):
+            total = total + self.loss(weights, arch, batch, sample)
+        return total / self.samples if self.samples > 1 else total
 
-Gradients = tuple[Tensor, ...]
+    def grad(
+        self, weights: Sequence[Tensor], arch: Sequence[Tensor], batch: Batch, inputs: Sequence[Tensor]
+    ) -> Gradients:
+        """The gradient of `value` for ``inputs``, one draw after the other, so that one graph is alive at a time."""
+        total = grad(self.loss(weights, arch, batch, 0), inputs)
+        for sample in range(1, self.samples):
+            more = grad(self.loss(weights, arch, batch, sample), inputs)
+            total = tuple(a + b for a, b in zip(total, more, strict=True))
+        return tuple(g / self.samples for g in total) if self.samples > 1 else total
+
+    def virtual_step(self, grads: Sequence[Tensor]) -> list[Tensor]:
+        """The weights after one step of SGD: ``w - lr (momentum * buffer + g + weight_decay * w)`` (Liu et al., 2019).
+
+        Differentiable in ``grads``; the current weights stay as they are.
+        """
+        buffers = self.buffers if self.buffers is not None and self.momentum else [None] * len(self.weights)
+        moved = []
+        for w, g, buffer in zip(self.weights, grads, buffers, strict=True):
+            direction = g + self.weight_decay * w if self.weight_decay else g
+            moved.append(w - self.lr * (direction if buffer is None else direction + self.momentum * buffer))
+        return moved
 
 
 class Formulation(ABC):
@@ -50,7 +87,7 @@ class Formulation(ABC):
 
     def weight_grads(self, problem: Problem, train: Batch, valid: Batch) -> Gradients:
         """``d L_train / d w``; alpha is a constant here, so nothing is computed for it."""
-        return grad(problem.loss(problem.weights, detached(problem.arch), train), problem.weights)
+        return problem.grad(problem.weights, detached(problem.arch), train, problem.weights)
 
     def joint_grads(self, problem: Problem, train: Batch, valid: Batch) -> tuple[Gradients, Gradients]:
         """The gradients for alpha and for w at the same point; overridden where one backward gives both."""

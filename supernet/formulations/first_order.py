@@ -6,7 +6,7 @@ Liu, Simonyan and Yang, "DARTS: Differentiable Architecture Search", 2019, arXiv
 from __future__ import annotations
 
 from supernet.formulations.base import Batch, Formulation, Gradients, Problem
-from supernet.gradients import detached, grad
+from supernet.gradients import detached
 
 
 class FirstOrder(Formulation):
@@ -14,4 +14,4 @@ class FirstOrder(Formulation):
 
     def arch_grads(self, problem: Problem, train: Batch, valid: Batch) -> Gradients:
         """See `Formulation.arch_grads`; no weight gradient is computed."""
-        return grad(problem.loss(detached(problem.weights), problem.arch, valid), problem.arch)
+        return problem.grad(detached(problem.weights), problem.arch, valid, problem.arch)

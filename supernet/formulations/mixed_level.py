@@ -7,7 +7,7 @@ arXiv:2003.12238, equations 5 and 6. Their code weighs the training part, their 
 from __future__ import annotations
 
 from supernet.formulations.base import Batch, Formulation, Gradients, Problem
-from supernet.gradients import detached, grad
+from supernet.gradients import detached
 
 
 class MixedLevel(Formulation):
@@ -34,7 +34,7 @@ class MixedLevel(Formulation):
         """See `Formulation.arch_grads`; a part whose weight is zero is not computed."""
         weights = detached(problem.weights)
         parts = [
-            [scale * g for g in grad(problem.loss(weights, problem.arch, batch), problem.arch)]
+            [scale * g for g in problem.grad(weights, problem.arch, batch, problem.arch)]
             for scale, batch in ((self.lambda_train, train), (self.lambda_val, valid))
             if scale
         ]
@@ -44,10 +44,10 @@ class MixedLevel(Formulation):
         """Both gradients, those of the training loss from one backward."""
         if not self.lambda_train:
             return super().joint_grads(problem, train, valid)
-        both = grad(problem.loss(problem.weights, problem.arch, train), [*problem.arch, *problem.weights])
+        both = problem.grad(problem.weights, problem.arch, train, [*problem.arch, *problem.weights])
         arch, weights = both[: len(problem.arch)], both[len(problem.arch) :]
         arch = tuple(self.lambda_train * g for g in arch)
         if self.lambda_val:
-            held_out = grad(problem.loss(detached(problem.weights), problem.arch, valid), problem.arch)
+            held_out = problem.grad(detached(problem.weights), problem.arch, valid, problem.arch)
             arch = tuple(a + self.lambda_val * v for a, v in zip(arch, held_out, strict=True))
         return arch, weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supernet.formulations.base import Batch, Formulation, Gradients, Problem
-from supernet.gradients import detached, grad
+from supernet.gradients import detached
 
 
 class SingleLevel(Formulation):
@@ -13,9 +13,9 @@ class SingleLevel(Formulation):
 
     def arch_grads(self, problem: Problem, train: Batch, valid: Batch) -> Gradients:
         """See `Formulation.arch_grads`."""
-        return grad(problem.loss(detached(problem.weights), problem.arch, train), problem.arch)
+        return problem.grad(detached(problem.weights), problem.arch, train, problem.arch)
 
     def joint_grads(self, problem: Problem, train: Batch, valid: Batch) -> tuple[Gradients, Gradients]:
         """Both gradients from one backward."""
-        both = grad(problem.loss(problem.weights, problem.arch, train), [*problem.arch, *problem.weights])
+        both = problem.grad(problem.weights, problem.arch, train, [*problem.arch, *problem.weights])
         return both[: len(problem.arch)], both[len(problem.arch) :]
