@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -17,16 +18,24 @@ class Relaxation(nn.Module, ABC):
 
     Attributes:
         rows_sum_to_one: whether the weights of an edge sum to one.
+        learns: whether alpha is learnt; False where the mixture does not depend on it.
         weight_decay: the L2 pull on alpha that the paper applies through its optimizer; zero where `penalty` does it.
+        sparse: whether a training sample has one operation on each edge and only that one need be run.
         generator: source of the noise of a sampling relaxation; None means torch's global one.
     """
 
     rows_sum_to_one: ClassVar[bool] = True
+    learns: ClassVar[bool] = True
     weight_decay: ClassVar[float] = 1e-3
+    sparse: bool = False
 
     def __init__(self) -> None:
         super().__init__()
         self.generator: Generator | None = None
+
+    def samples(self, allowed: Mapping[str, Tensor]) -> int:
+        """How many draws a step averages over, given the table of each cell type; one unless overridden."""
+        return 1
 
     @abstractmethod
     def forward(self, alpha: Tensor, allowed: Tensor) -> Tensor:
@@ -47,8 +56,8 @@ class Relaxation(nn.Module, ABC):
     def anneal(self, progress: float) -> None:
         """Move a schedule to ``progress`` in [0, 1], the share of the search that is done. Nothing by default."""
 
-    def seed(self, seed: int, device: torch.device) -> None:
-        """Make the next sample a function of ``seed``; equal seeds give equal samples."""
+    def seed(self, seed: int, device: torch.device, sample: int = 0) -> None:
+        """Make the next draw a function of ``(seed, sample)``; equal ones give equal draws for every cell type."""
         if self.generator is None or self.generator.device != device:
             self.generator = Generator(device)
-        self.generator.manual_seed(seed)
+        self.generator.manual_seed(seed + sample)

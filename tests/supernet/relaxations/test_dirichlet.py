@@ -112,6 +112,17 @@ def test_the_l2_anchor_is_the_weight_decay_of_the_published_code():
     assert Dirichlet.weight_decay == 0
 
 
+@pytest.mark.parametrize("anchor", ["l2", "kl"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kept", [[0, 1, 2, 3, 4], [2, 4], [3]])
+def test_the_anchor_never_falls_below_zero(anchor, dtype, kept):
+    alpha = torch.randn(6, 5, dtype=dtype)
+    allowed = torch.zeros(6, 5, dtype=torch.bool)
+    allowed[:, kept] = True
+    assert Dirichlet(anchor).penalty(alpha, allowed) >= 0
+    assert Dirichlet(anchor).penalty(torch.zeros_like(alpha), allowed) == pytest.approx(0, abs=1e-6)
+
+
 @pytest.mark.parametrize("arguments", [{"anchor": "l3"}, {"anchor_scale": -1.0}])
 def test_arguments_that_make_no_sense_are_refused(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):

@@ -21,3 +21,7 @@ def test_the_jacobian_is_the_closed_form(generator):
     jacobian = torch.autograd.functional.jacobian(lambda a: Softmax()(a, ALL[:1]), alpha)[0, :, 0]
     p = Softmax()(alpha, ALL[:1])[0]
     torch.testing.assert_close(jacobian, torch.diag(p) - torch.outer(p, p))
+
+
+def test_it_has_no_penalty(generator):
+    assert Softmax().penalty(torch.randn(6, 5, generator=generator), ALL) == 0
