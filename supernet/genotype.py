@@ -5,20 +5,24 @@ A genotype may come from somebody else: it is read as data. Nothing in it is eva
 
 from __future__ import annotations
 
+import difflib
 import json
 import platform
+import re
 import subprocess
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from search_spaces import published
 from supernet.errors import UserError
 from supernet.files import write_atomically
 
 FILE = "genotype.json"
 FORMAT = 1
 LARGEST = 4 * 2**20  # bytes; ours have a few thousand
+NAME = re.compile(r"[A-Za-z][\w-]{0,63}")  # what may be meant for the name of a published architecture
 
 
 @dataclass(frozen=True)
@@ -77,17 +81,34 @@ class Genotype:
 
 
 def resolve(text: str) -> Genotype | str:
-    """What ``genotype=`` means: a run folder or a genotype file (loaded), or else an architecture's text (as it is)."""
+    """What ``genotype=`` means.
+
+    A run folder or a genotype file is loaded, a published architecture is found by its name, and anything else is
+    returned as it is: the text of an architecture. Raises `UserError` for what can be none of these.
+    """
     if not text.strip():
-        raise UserError("genotype= is empty: give a run folder, a genotype.json or an architecture string")
+        raise UserError("genotype= is empty: give a published name, a run folder, a genotype.json or an architecture")
+    known = published.DARTS.get(text)
     try:
         path = Path(text).expanduser()
-        if path.exists():
+        if path.exists() and (known is None or (path / FILE).is_file()):
+            if known is not None:
+                raise UserError(
+                    f"genotype={text} is a run folder here, and a published name: use ./{text} for the folder"
+                )
             return Genotype.load(path)
     except (OSError, RuntimeError):  # too long for a path, or the home of nobody: it is no path
         pass
+    if known is not None:
+        return Genotype("darts", known)
     if "/" in text or text.endswith(".json"):
         raise UserError(f"genotype={text}: there is no such file or folder")
+    if set(text.split(",")) <= set(published.DARTS):
+        raise UserError(f"genotype={text}: to train one after the other, add -m")
+    if NAME.fullmatch(text):
+        near = difflib.get_close_matches(text.lower(), published.DARTS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(published.DARTS)}"
+        raise UserError(f"genotype={text}: there is no such published architecture, file or folder; {hint}")
     return text
 
 

@@ -34,10 +34,11 @@ TEXTS = ("genotype", "resume", "data.root", "log_dir", "hydra.run.dir")
 Task = Callable[[DictConfig], Any]
 
 
-def launch(task: Task, config: str) -> None:
+def launch(task: Task, config: str, follow: Callable[[list[str]], list[str]] = lambda arguments: []) -> None:
     """Compose ``conf/<config>.yaml`` with the command line and run ``task`` with it, in a run folder of its own.
 
     ``resume=<run folder>`` makes that folder the run folder; the task then takes the configuration saved there.
+    ``follow`` is called with the arguments and returns those that follow from them, to be added.
     """
     if not {"-m", "--multirun"} & set(sys.argv):  # in a sweep a comma separates values
         sys.argv = [sys.argv[0], *(_prepare(argument) for argument in sys.argv[1:])]
@@ -46,6 +47,7 @@ def launch(task: Task, config: str) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises; what a user sees is decided here
     try:
         sys.argv += _resume_arguments(sys.argv[1:])
+        sys.argv += follow(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config)(_guarded(task, debugging))()
     except Exception as error:
         if debugging or (message := explain(error, config)) is None:

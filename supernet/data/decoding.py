@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from supernet.data.views import centre
 from supernet.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -42,23 +43,33 @@ class Decoder:
         size: (h, w).
         convert: turn colour into grey where ``channels`` is 1; otherwise a coloured file is an error then.
         resize: scale the shorter side and crop the centre; otherwise a file of another size is an error.
+        center: show only so much of each side, the middle of it.
     """
 
     channels: int
     size: tuple[int, int]
     convert: bool
     resize: bool
+    center: float = 1.0
 
-    def __call__(self, path: Path) -> Tensor:
-        """The image, uint8 ``(channels, h, w)``. Raises `UserError`, with the file's name, where it cannot be had."""
+    def __call__(self, path: Path, view: Callable[[Image.Image], Image.Image] | None = None) -> Tensor:
+        """The image, uint8 ``(channels, h, w)``, of a view where one is asked for.
+
+        Raises `UserError`, with the file's name, where it cannot be had.
+        """
         with opened(path) as image:
             self._check(path, header(image))
             height, width = self.size
             mode = "L" if self.channels == 1 else "RGB"
             if image.mode in DEEP:
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            image.draft(mode, (width, height))  # a JPEG file is decoded at no more than twice the size needed
+            if view is None and self.center == 1:
+                image.draft(mode, (width, height))  # a JPEG file is decoded at no more than twice the size needed
             image = image.convert(mode)
+            if view is not None:
+                image = view(image)
+            elif self.center < 1:
+                image = centre(image, self.size, self.center)
             if image.size != (width, height):
                 image = ImageOps.fit(image, (width, height))
             pixels = torch.from_numpy(np.array(image))

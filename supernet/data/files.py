@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 import sys
@@ -19,8 +20,10 @@ from rich.progress import MofNCompleteColumn, Progress
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from supernet import seeds
 from supernet.data.decoding import Decoder
 from supernet.data.pixels import InMemory, Pixels
+from supernet.data.views import Views
 from supernet.errors import UserError
 
 MOST_WORKERS = 8
@@ -38,14 +41,18 @@ class Files(Pixels):
         decoder: gives each its pixels.
         memory_limit: in bytes; raw images that take no more are kept in memory.
         num_workers: threads that decode into memory, or processes that decode in every pass (0: this one).
+        views: what differs from pass to pass; None for nothing. Such images are never kept in memory.
         device: where batches go.
+        seed: of the views in the next passes; None for the images as they are.
     """
 
     paths: Sequence[Path]
     decoder: Decoder
     memory_limit: int
     num_workers: int
+    views: Views | None = None
     device: torch.device = CPU
+    seed: int | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -61,8 +68,12 @@ class Files(Pixels):
 
     def ready(self) -> Pixels:
         """The decoded images where they fit in memory, else these files."""
-        fits = len(self) * math.prod(self.shape) <= self.memory_limit
+        fits = self.views is None and len(self) * math.prod(self.shape) <= self.memory_limit
         return InMemory(self._decode_all()) if fits else self
+
+    def varied(self, seed: int) -> Files:
+        """These files in views of the images; that of one file follows from the seed and its position alone."""
+        return self if self.views is None else dataclasses.replace(self, seed=seed)
 
     def to(self, device: torch.device) -> Files:
         """These files, with batches on this device."""
@@ -71,7 +82,7 @@ class Files(Pixels):
     def batches(self, order: Tensor, batch_size: int) -> Iterator[Tensor]:
         """The images at positions ``order``; workers decode ahead. Raises `UserError` for a bad file."""
         loader = DataLoader(
-            _Decoded(self.paths, self.decoder),
+            _Decoded(self),
             batch_sampler=[chunk.tolist() for chunk in order.split(batch_size) if len(chunk)],
             collate_fn=_as_it_is,
             num_workers=self.num_workers,
@@ -102,15 +113,21 @@ class Files(Pixels):
 class _Decoded(Dataset[Tensor]):
     """Decodes a batch at a time; a failure is returned, because a worker would wrap a raised one in its traceback."""
 
-    def __init__(self, paths: Sequence[Path], decoder: Decoder) -> None:
-        self.paths = paths
-        self.decoder = decoder
+    def __init__(self, files: Files) -> None:
+        self.files = files
 
     def __getitems__(self, positions: list[int]) -> Tensor | UserError:
         try:
-            return torch.stack([self.decoder(self.paths[position]) for position in positions])
+            return torch.stack([self._decode(position) for position in positions])
         except UserError as error:
             return UserError(str(error))
+
+    def _decode(self, position: int) -> Tensor:
+        files = self.files
+        view = None
+        if files.views is not None and files.seed is not None:
+            view = functools.partial(files.views, seed=seeds.derive(files.seed, position))
+        return files.decoder(files.paths[position], view)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -23,7 +23,7 @@ Split = Literal["train", "valid", "all", "test"]
 """``all`` is the training set, ``train`` and ``valid`` are its disjoint halves; ``test`` is the test set."""
 
 SPLITS: tuple[Split, ...] = get_args(Split)
-HALVES, SUBSET, TEST, ORDER, AUGMENT, CONTENT = range(100, 106)
+HALVES, SUBSET, TEST, ORDER, AUGMENT, CONTENT, VIEW = range(100, 107)
 """What a seed is for: apart from the purposes in `supernet.seeds`."""
 
 
@@ -54,7 +54,7 @@ class Images:
         seed: determines subset, halves, order and augmentation.
         crop_padding: zeros on each side, in pixels, before the random crop; 0 for no crop.
         flip: mirror images at random.
-        cutout: side of the blanked square in pixels; 0 for none.
+        cutout: side of the blanked square in pixels; 0 or None for none.
         mean: of each channel, with white as 1; None to measure it on the training set.
         std: likewise.
         num_images: train with so many images only, chosen class by class; None for all.
@@ -81,7 +81,7 @@ class Images:
         seed: int = 0,
         crop_padding: int = 0,
         flip: bool = False,
-        cutout: int = 0,
+        cutout: int | None = 0,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         num_images: int | None = None,
@@ -89,6 +89,7 @@ class Images:
         channels: int | None = None,
     ) -> None:
         at_least(1, batch_size=batch_size)
+        cutout = cutout or 0
         at_least(0, seed=seed, crop_padding=crop_padding, cutout=cutout)
         if not 0 < valid_fraction < 1:
             raise UserError(f"data.valid_fraction={valid_fraction}: it must lie between 0 and 1")
@@ -150,7 +151,8 @@ class Images:
         rest = slice(start * size, len(order) // size * size if drop_last else len(order))
         order, draws = order[rest], draws[:, rest].to(self.device)
         labels, mean, std = (tensor.to(self.device) for tensor in (part.labels[order], self.mean, self.std))
-        for number, raw in enumerate(part.pixels.batches(order, size)):
+        pixels = part.pixels.varied(self._seed(VIEW, split, epoch)) if augment else part.pixels
+        for number, raw in enumerate(pixels.batches(order, size)):
             here = slice(number * size, (number + 1) * size)
             images = self.augmentation(raw, draws[:, here], mean, std) if augment else normalize(raw, mean, std)
             yield images, labels[here]
@@ -207,4 +209,7 @@ class Images:
         return self._test if split == "test" else self._train
 
     def _generator(self, purpose: int, split: Split, epoch: int) -> torch.Generator:
-        return torch.Generator().manual_seed(seeds.derive(self.seed, purpose, SPLITS.index(split), epoch))
+        return torch.Generator().manual_seed(self._seed(purpose, split, epoch))
+
+    def _seed(self, purpose: int, split: Split, epoch: int) -> int:
+        return seeds.derive(self.seed, purpose, SPLITS.index(split), epoch)

@@ -9,32 +9,35 @@ from supernet.data.options import listed
 from supernet.errors import UserError
 
 EXPECTED = "expected are <root>/train/<class>/* and <root>/test/<class>/*, or <root>/<class>/*"
+NAMED = "data.test_folder=... names the folder of the test set"
 
 Paths = dict[str, list[Path]]
 """The image files of each class, both in alphabetical order."""
 
 
-def layout(root: Path) -> tuple[Paths, Paths | None]:
+def layout(root: Path, test_folder: str = "test") -> tuple[Paths, Paths | None]:
     """The files of the training and of the test set, the latter None where it is to be taken from the former.
+
+    ``test_folder`` is the name of the test set's folder beside ``train``.
 
     Raises `UserError` where the folder is laid out in no way that is known.
     """
     if not root.is_dir():
         raise UserError(f"data.root={root}: there is no such folder; {EXPECTED}")
-    given = {part: root / part for part in ("train", "test") if (root / part).is_dir()}
+    given = {part: root / part for part in ("train", test_folder) if (root / part).is_dir()}
     if len(given) == 2:
-        train, test = classes_in(given["train"]), classes_in(given["test"])
+        train, test = classes_in(given["train"]), classes_in(given[test_folder])
         if odd := sorted(train.keys() ^ test.keys()):
-            part = "test" if odd[0] in train else "train"
+            part = test_folder if odd[0] in train else "train"
             raise UserError(
-                f"{given[part]} has no class {odd[0]!r}; train and test must have the same classes "
+                f"{given[part]} has no class {odd[0]!r}; train and {test_folder} must have the same classes "
                 f"({len(odd)} differ: {listed(odd)})"
             )
         return train, test
     for part, folder in given.items():  # a class may have that name, but then it has no subfolders
         if subfolders(folder):
-            other = "test" if part == "train" else "train"
-            raise UserError(f"{root} has a folder {part!r}, but none named {other!r}; {EXPECTED}")
+            other = test_folder if part == "train" else "train"
+            raise UserError(f"{root} has a folder {part!r}, but none named {other!r}; {EXPECTED}; {NAMED}")
     files = classes_in(root)
     for name, paths in files.items():
         if len(paths) < 2:

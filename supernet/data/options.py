@@ -17,7 +17,7 @@ class Options(TypedDict, total=False):
     seed: int
     crop_padding: int
     flip: bool
-    cutout: int
+    cutout: int | None
     mean: Sequence[float] | None
     std: Sequence[float] | None
 

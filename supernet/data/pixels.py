@@ -37,6 +37,10 @@ class Pixels(ABC):
     def batches(self, order: Tensor, batch_size: int) -> Iterator[Tensor]:
         """The images at positions ``order``, uint8 ``(batch_size, channels, h, w)``; the last batch may be smaller."""
 
+    def varied(self, seed: int) -> Pixels:
+        """The images for one pass of training: views that follow from the seed, where the images have such."""
+        return self
+
     @abstractmethod
     def sample(self) -> Tensor:
         """Positions of enough images to measure mean and deviation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +15,21 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from search_spaces.network import Network
 from supernet import seeds
+from supernet.errors import UserError
 from supernet.formulations.base import Batch
+
+TOP = 5  # with more classes than that, the share of images whose class is among the five likeliest is measured too
 
 
 class TrainModule(pl.LightningModule):
     """Trains a network with cross-entropy; the learning rate is stepped once an epoch.
 
-    Logged, accuracies as fractions: ``loss/train``, ``accuracy/train``, ``loss/test``, ``accuracy/test``.
+    What helps the deep networks of DARTS (Liu, Simonyan and Yang, 2019, arXiv:1806.09055, section 3.2): a second head
+    in the middle of the network, in training only, with ``loss = CE(head) + auxiliary_weight * CE(auxiliary head)``;
+    and drop-path (Larsson et al., 2017, arXiv:1605.07648), whose probability is ``drop_path * epoch / epochs``.
+
+    Logged, accuracies as fractions: ``loss/train`` (of the head alone), ``accuracy/train``, ``loss/test``,
+    ``accuracy/test``; ``loss/auxiliary`` with a second head, ``accuracy/test_top5`` with more than five classes.
 
     Args:
         network: the network, for instance ``space.network(architecture)``; its weights are initialised by the caller.
@@ -28,6 +37,14 @@ class TrainModule(pl.LightningModule):
         scheduler: called with the optimizer.
         num_classes: classes.
         seed: determines what an epoch draws from the global generator.
+        clip: largest norm of the gradient; 0 turns clipping off.
+        label_smoothing: share of the target that is spread evenly over all classes (Szegedy et al., 2016,
+            arXiv:1512.00567), in both heads and in training only.
+        drop_path: probability at the end of the training.
+        auxiliary_weight: of the second head's loss, where the network has one.
+
+    Raises:
+        UserError: for a value that makes no sense.
     """
 
     def __init__(
@@ -37,34 +54,67 @@ class TrainModule(pl.LightningModule):
         scheduler: Callable[..., LRScheduler],
         num_classes: int,
         seed: int = 0,
+        clip: float = 0.0,
+        label_smoothing: float = 0.0,
+        drop_path: float = 0.0,
+        auxiliary_weight: float = 0.0,
     ) -> None:
         super().__init__()
+        for name, value in (("label_smoothing", label_smoothing), ("drop_path", drop_path)):
+            if not _is_number(value) or not 0 <= value < 1:
+                raise UserError(f"{name}={value}: it must be a number, at least 0 and less than 1; 0 turns it off")
+        if not _is_number(auxiliary_weight) or not auxiliary_weight >= 0:
+            raise UserError(f"auxiliary_weight={auxiliary_weight}: it must be a number, at least 0")
         self.network: Network = network.to(memory_format=torch.channels_last)
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.seed = seed
-        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
-        self.test_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        self.clip = clip
+        self.label_smoothing = label_smoothing
+        self.drop_path = drop_path
+        self.auxiliary_weight = auxiliary_weight
+        accuracy = functools.partial(MulticlassAccuracy, num_classes, average="micro", validate_args=False)
+        self.train_accuracy = accuracy()
+        self.test_accuracy = accuracy()
+        self.test_top5 = accuracy(top_k=TOP) if num_classes > TOP else None
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its scheduler."""
         optimizer = self.optimizer(self.network.parameters())
         return [optimizer], [self.scheduler(optimizer)]
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Scale a gradient that is longer than `clip` down to it."""
+        if self.clip:
+            self.clip_gradients(optimizer, self.clip, "norm")
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def on_train_epoch_start(self) -> None:
-        """Make whatever this epoch draws from the global generator a function of (seed, epoch)."""
+        """Make whatever this epoch draws from the global generator a function of (seed, epoch); set drop-path."""
         torch.manual_seed(seeds.derive(self.seed, seeds.EPOCH, self.current_epoch))
+        self.network.drop_path(self.drop_path * self.current_epoch / max(1, self.trainer.max_epochs or 1))
         self.log("lr/weights", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """The loss of a batch."""
         images, labels = batch
-        logits = self.network(images)
-        loss = F.cross_entropy(logits, labels)
+        logits, auxiliary = self.network.both(images)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        log = functools.partial(self.log, on_step=False, on_epoch=True, batch_size=len(labels))
         self.train_accuracy.update(logits, labels)
-        self.log("loss/train", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(labels))
-        self.log("accuracy/train", self.train_accuracy, on_step=False, on_epoch=True, prog_bar=True)
-        return loss
+        log("loss/train", loss, prog_bar=True)
+        log("accuracy/train", self.train_accuracy, prog_bar=True)
+        if auxiliary is None:
+            return loss
+        extra = F.cross_entropy(auxiliary, labels, label_smoothing=self.label_smoothing)
+        log("loss/auxiliary", extra)
+        return loss + self.auxiliary_weight * extra
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy on the test set."""
@@ -73,7 +123,14 @@ class TrainModule(pl.LightningModule):
         self.test_accuracy.update(logits, labels)
         self.log("loss/test", F.cross_entropy(logits, labels), batch_size=len(labels))
         self.log("accuracy/test", self.test_accuracy, prog_bar=True)
+        if self.test_top5 is not None:
+            self.test_top5.update(logits, labels)
+            self.log("accuracy/test_top5", self.test_top5)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """The same as in validation: there is one test set."""
         self.validation_step(batch, batch_idx)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

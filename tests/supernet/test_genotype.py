@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from search_spaces.darts import DARTS
+from search_spaces.published import DARTS as PUBLISHED
 from supernet.errors import UserError
 from supernet.genotype import FILE, Genotype, git_revision, resolve, versions
 
@@ -18,6 +20,36 @@ def test_a_text_is_an_architecture_and_a_missing_file_is_an_error():
     for text in ("logs/none", "genotype.json"):
         with pytest.raises(UserError, match="no such file"):
             resolve(text)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_name_is_an_architecture_of_its_space(name):
+    found = resolve(name)
+    assert (found.search_space, found.architecture) == ("darts", PUBLISHED[name])
+    assert DARTS().contains(DARTS().parse(found.architecture))
+
+
+@pytest.mark.parametrize(("text", "hint"), [
+    ("darts_v3", "did you mean darts_v[12]"), ("DrNAS", "did you mean drnas"), ("pdart", "did you mean pdarts"),
+    ("unheard-of", "there are darts_v1, darts_v2, pdarts"), ("darts_v1,drnas", "one after the other, add -m"),
+])  # fmt: skip
+def test_an_unknown_name_says_which_there_are(text, hint):
+    with pytest.raises(UserError, match=f"genotype={text}: .*{hint}"):
+        resolve(text)
+
+
+def test_a_name_is_found_beside_a_folder_called_the_same_but_not_beside_such_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "drnas").mkdir()
+    assert resolve("drnas").architecture == PUBLISHED["drnas"]
+    GENOTYPE.save(tmp_path / "drnas")
+    with pytest.raises(UserError, match=r"use \./drnas for the folder"):
+        resolve("drnas")
+    assert resolve("./drnas") == GENOTYPE
+
+
+def test_digits_are_an_architecture_not_a_name():
+    assert resolve("22212220") == "22212220"
 
 
 def test_a_folder_without_a_genotype_says_how_to_get_one(tmp_path):

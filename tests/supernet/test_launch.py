@@ -46,7 +46,15 @@ TRAIN = [
     (("genotype=", "data=digits"), r"genotype= is empty|genotype is needed"),
     (("genotype=~nobody-at-all", "data=digits"), r"1 nodes joined by"),
     (("genotype=" + "a" * 3000, "data=digits"), r"1 nodes joined by"),
-    (("genotype=x", "data.size=4"), r"data.size: the chosen data has no such setting; there are data=cifar10"),
+    (("genotype=darts_v3", "data=digits"), r"genotype=darts_v3: there is no such published.*did you mean darts_v"),
+    (("genotype=darts_v1,drnas", "data=digits"), r"to train one after the other, add -m"),
+    (("genotype=darts_v2",), r"which data\?"),
+    (("genotype=darts_v2", "data=digits", "search_space=nasbench201"), r"is of the space darts, not nasbench201; use"),
+    (("genotype=darts_v2", "data=digits", "recipe=dart"), r"recipe=dart: no such choice; did you mean darts\?"),
+    ((f"genotype={GOOD}", "data=digits", "recipe=darts"), r"'layers'; recipe=darts is for another search space"),
+    (("genotype=darts_v2", "data=digits", "drop_path=1"), r"drop_path=1: it must be a number, at least 0 and less"),
+    (("genotype=drnas", "recipe=darts_imagenet"), r"data.root is needed; give it on the command line: data.root="),
+    ((f"genotype={GOOD}", "data.size=4"), r"data.size: the chosen data has no such setting; there are data=cifar10"),
 ]
 
 
@@ -137,5 +145,12 @@ def test_known_keys_are_dotted_and_hide_what_is_internal():
 def test_help_shows_examples_groups_and_settings(main, monkeypatch, capsys):
     assert run(monkeypatch, main, "--help") == 0
     out = capsys.readouterr().out
-    for part in ("python search.py resume=", "relaxation: dirichlet, softmax", "seed: 0", "--config-dir"):
+    for part in (
+        "search.py resume=",
+        "relaxation: dirichlet, ",
+        "recipe: darts, ",
+        "recipe=",
+        "seed: 0",
+        "--config-dir",
+    ):
         assert part in out

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 from supernet.data.decoding import Decoder
 from supernet.data.files import Files, default_workers, evenly
 from supernet.data.pixels import InMemory
+from supernet.data.views import Views
 from supernet.errors import UserError
 
 COUNT = 23
@@ -87,3 +89,33 @@ def test_positions_are_spread_from_the_first_to_the_last() -> None:
 
 def test_there_is_a_worker_and_not_too_many() -> None:
     assert 1 <= default_workers() <= 8
+
+
+VIEWS = Views((4, 5), (0.2, 0.6), None)
+
+
+def test_images_in_random_views_are_never_kept_in_memory(paths: list[Path]) -> None:
+    files = Files(paths, DECODER, BYTES, 0, VIEWS)
+    assert files.ready() is files
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_the_view_of_a_file_follows_from_the_seed_and_its_position_alone(paths: list[Path], num_workers: int) -> None:
+    files = Files(paths, DECODER, 0, 0, VIEWS)
+    plain = torch.cat(list(files.batches(torch.arange(COUNT), 5)))
+    one, other = (torch.cat(list(files.varied(seed).batches(torch.arange(COUNT), 5))) for seed in (1, 2))
+    order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(0))[3:]
+    shuffled = dataclasses.replace(files, num_workers=num_workers).varied(1)
+    before = torch.get_rng_state()
+    assert torch.equal(torch.cat(list(shuffled.batches(order, 4))), one[order])
+    assert torch.equal(torch.get_rng_state(), before)
+    for different in (plain, other):
+        assert (one != different).flatten(1).any(1).float().mean() > 0.9
+    assert torch.equal(torch.cat(list(Files(paths, DECODER, 0, 0).batches(torch.arange(COUNT), 5))), plain)
+
+
+def test_files_without_views_do_not_vary(paths: list[Path]) -> None:
+    files = Files(paths, DECODER, 0, 0)
+    assert files.varied(1) is files
+    assert isinstance(memory := Files(paths, DECODER, BYTES, 0).ready(), InMemory)
+    assert memory.varied(1) is memory

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from supernet.data.image_folder import ImageFolder
+from supernet.data.views import centre
 from supernet.errors import UserError
 
 RAW = {"mean": [0.0] * 3, "std": [1 / 255] * 3}
@@ -112,3 +113,72 @@ def test_a_value_without_sense_is_refused_by_name(tmp_path: Path, option: str, v
     fill(tmp_path, 2)
     with pytest.raises(UserError, match=rf"data\.{option}={value}"):
         ImageFolder(str(tmp_path), **{option: value})
+
+
+def photographs(folder: Path, count: int) -> None:
+    """Write noise in files of different shapes."""
+    rng = np.random.default_rng(0)
+    for name in ("ant", "bee"):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(0, 256, (20 + number, 30 - number, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:02}.png")
+
+
+def imagenet(root: Path, **options: Any) -> ImageFolder:
+    """As ``conf/data/imagenet.yaml``, but small."""
+    given: dict[str, Any] = {
+        "size": 16, "channels": 3, "test_folder": "val", "random_area": [0.08, 1.0], "center": 0.875, "flip": True,
+        "color_jitter": [0.4, 0.4, 0.4, 0.2], "num_workers": 0, "batch_size": 4, **RAW,
+    }  # fmt: skip
+    return ImageFolder(str(root), **given | options)
+
+
+def epoch_of(images: ImageFolder, epoch: int, **how: Any) -> torch.Tensor:
+    return torch.cat([batch for batch, _ in images.batches("all", epoch, augment=True, **how)])
+
+
+def test_random_parts_and_colours_follow_from_seed_epoch_and_image(tmp_path: Path) -> None:
+    photographs(tmp_path / "train", 6)
+    photographs(tmp_path / "val", 3)
+    images = imagenet(tmp_path)
+    first = epoch_of(images, 0)
+    assert first.shape == (12, 3, 16, 16)
+    assert torch.equal(first, epoch_of(imagenet(tmp_path, num_workers=2), 0))
+    for other in (epoch_of(images, 1), epoch_of(imagenet(tmp_path, seed=1), 0)):
+        assert not (first == other).flatten(1).all(1).any()
+    whole = list(images.batches("all", 3, shuffle=True, augment=True))
+    rest = list(images.batches("all", 3, start=1, shuffle=True, augment=True))
+    for (mine, label), (theirs, wanted) in zip(rest, whole[1:], strict=True):  # as after a resume
+        assert torch.equal(mine, theirs)
+        assert torch.equal(label, wanted)
+
+
+def test_test_images_are_the_middle_of_their_files_in_every_epoch(tmp_path: Path) -> None:
+    photographs(tmp_path / "train", 4)
+    photographs(tmp_path / "val", 3)
+    images = imagenet(tmp_path)
+    batches = [next(images.batches("test", epoch))[0] for epoch in (0, 1)]
+    assert torch.equal(*batches)
+    with Image.open(tmp_path / "val" / "ant" / "00.png") as file:
+        expected = torch.from_numpy(np.array(centre(file, (16, 16), 0.875))).permute(2, 0, 1)
+    assert torch.equal(batches[0][0].round().to(torch.uint8), expected)
+    unvaried = next(images.batches("all"))[0]  # the training set without augmentation is seen the same way
+    assert torch.equal(unvaried, next(images.batches("all", 1))[0])
+
+
+def test_a_test_set_that_is_split_off_is_not_varied(tmp_path: Path) -> None:
+    photographs(tmp_path, 6)
+    images = imagenet(tmp_path, test_fraction=0.5)
+    seen, again = (torch.cat([batch for batch, _ in images.batches("test", e, augment=True)]) for e in (0, 1))
+    assert not torch.equal(seen, again)  # flips are asked for
+    images = imagenet(tmp_path, test_fraction=0.5, flip=False)
+    seen, again = (torch.cat([batch for batch, _ in images.batches("test", e, augment=True)]) for e in (0, 1))
+    assert torch.equal(seen, again)
+
+
+@pytest.mark.parametrize("center", [0, 1.5, "all", True])
+def test_a_centre_without_sense_is_refused_by_name(tmp_path: Path, center: Any) -> None:
+    fill(tmp_path, 2)
+    with pytest.raises(UserError, match=rf"data\.center={center}"):
+        ImageFolder(str(tmp_path), center=center)

@@ -214,3 +214,20 @@ def test_batches_on_a_gpu_are_those_on_the_cpu() -> None:
     ):
         assert other[0].device.type == other[1].device.type == "cuda"
         torch.testing.assert_close(mine, (other[0].cpu(), other[1].cpu()))
+
+
+def test_only_an_augmented_pass_asks_for_other_views_and_for_others_in_each_epoch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(InMemory, "varied", lambda self, seed: asked.append(seed) or self)
+    source = images()
+    next(source.batches("all", 0))
+    assert asked == []
+    for epoch in (0, 1, 0):
+        next(source.batches("all", epoch, augment=True))
+    assert asked[0] == asked[2] != asked[1]
+
+
+def test_cutout_is_off_where_it_is_not_said() -> None:
+    assert images(cutout=None).augmentation.cutout == 0

@@ -72,3 +72,15 @@ def test_another_layout_is_refused_with_what_is_expected(tmp_path: Path, names: 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data\.root=.*none: there is no such folder; expected"):
         layout(tmp_path / "none")
+
+
+def test_the_test_set_may_lie_in_a_folder_of_another_name(tmp_path: Path) -> None:
+    put(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/3.png", "val/b/4.png")
+    _, test = layout(tmp_path, "val")
+    assert test is not None
+    assert test["b"] == [tmp_path / "val" / "b" / "4.png"]
+    with pytest.raises(UserError, match=r"'train', but none named 'test'; .*data\.test_folder="):
+        layout(tmp_path)
+    put(tmp_path, "val/c/5.png")
+    with pytest.raises(UserError, match=r"train has no class 'c'; train and val must"):
+        layout(tmp_path, "val")
