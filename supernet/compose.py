@@ -44,7 +44,7 @@ def check(cfg: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise UserError(f"{missing[0]} is needed; give it on the command line: {missing[0]}=...")
-    smallest = {"epochs": 1, "seed": 0, "warmup_epochs": 0, "batch_size": 1}
+    smallest = {"epochs": 1, "seed": 0, "warmup_epochs": 0, "batch_size": 1, "weight_steps": 1, "partial_channels": 1}
     for key, least in smallest.items():
         value = cfg.get(key)
         if key in cfg and (not isinstance(value, int) or isinstance(value, bool) or value < least):

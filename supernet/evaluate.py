@@ -15,7 +15,8 @@ from rich.progress import track
 from rich.table import Table
 
 from search_spaces.architecture import Architecture
-from search_spaces.space import ArchitectureError, SearchSpace
+from search_spaces.errors import ArchitectureError
+from search_spaces.space import SearchSpace
 from supernet.benchmarks.base import Benchmark, UnknownRecordError
 from supernet.compose import build, check
 from supernet.errors import UserError

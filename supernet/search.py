@@ -22,6 +22,7 @@ from supernet.genotype import Genotype, git_revision, versions
 from supernet.launch import launch
 from supernet.modules.search import OBJECTIVES, SearchModule, check_precision
 from supernet.run import Run, build_benchmark, build_space, flat, log, result_table
+from supernet.selection.base import Selection
 
 
 def main() -> None:
@@ -35,27 +36,40 @@ def search(cfg: DictConfig) -> float:
     cfg = run.cfg
     if cfg.objective not in OBJECTIVES:
         raise UserError(f"objective={cfg.objective} is not measured; there are {', '.join(OBJECTIVES)}")
-    check_precision(cfg.trainer.precision)
     images: Images = build(cfg.data, "data")
     space = build_space(cfg.search_space, images)
     benchmark = build_benchmark(cfg.benchmark, space)
+    image = (images.channels, *images.size)
+    relaxation, formulation = build(cfg.relaxation, "relaxation"), build(cfg.formulation, "formulation")
+    check_precision(cfg.trainer.precision, formulation)
+    selection: Selection | None = build(cfg.selection, "selection") if cfg.selection else None
+    if not relaxation.learns and selection is None:
+        raise UserError(
+            f"relaxation={cfg.choices.relaxation} learns no alphas to read an architecture from; "
+            "use selection=evolution or selection=perturbation"
+        )
     module = SearchModule(
         space,
-        relaxation=build(cfg.relaxation, "relaxation"),
-        formulation=build(cfg.formulation, "formulation"),
+        relaxation=relaxation,
+        formulation=formulation,
         weight_optimizer=build(cfg.weight_optimizer, "weight_optimizer"),
         arch_optimizer=build(cfg.arch_optimizer, "arch_optimizer"),
         scheduler=build(cfg.scheduler, "scheduler"),
         seed=cfg.seed,
         clip=cfg.clip,
         warmup_epochs=cfg.warmup_epochs,
+        weight_steps=cfg.weight_steps,
+        partial_channels=cfg.partial_channels,
+        edge_normalization=cfg.edge_normalization,
+        perturbation=build(cfg.perturbation, "perturbation") if cfg.perturbation else None,
+        cost=build(cfg.cost, "cost", space=space, image=image) if cfg.cost else None,
     )
     history = History(run.folder)
     trainer = run.trainer(history, HParams(flat(cfg)))
     log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
     run.fit(trainer, module, SearchData(images))
 
-    found = module.genotype()
+    found = selection.select(module, images) if selection else module.found or module.genotype()
     Genotype(
         search_space=space.name,
         architecture=space.format(found),
@@ -66,7 +80,6 @@ def search(cfg: DictConfig) -> float:
         git_revision=git_revision(),
         config=_plain(cfg),
     ).save(run.folder)
-    image = (images.channels, *images.size)
     console = Console()
     console.print(summary(space, found, history, image, benchmark))
     console.print(f"train it with: python train.py genotype={run.shown}", soft_wrap=True, highlight=False)
@@ -83,7 +96,7 @@ def summary(
     """The table at the end of a search."""
     network = space.network(found)
     rows = {
-        "genotype": space.format(found).replace("+", "+\n"),
+        "genotype": space.format(found).replace("+", "+\n").replace(";", "\n"),
         "parameters": f"{parameters(network):,}",
         "multiply-adds": f"{multiply_adds(network, image):,} at {'x'.join(map(str, image))}",
         "search time": f"{history.seconds:.1f} s",

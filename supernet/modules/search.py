@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
 import pytorch_lightning as pl
@@ -16,16 +17,24 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from search_spaces.architecture import Architecture
-from search_spaces.network import Network
+from search_spaces.network import Network, widening
 from search_spaces.space import SearchSpace
 from supernet import gradients, seeds
+from supernet.alphas import ALPHA_STD, Alphas, Mixture
+from supernet.costs.base import CostTerm
 from supernet.errors import UserError
 from supernet.formulations.base import Batch, Formulation, Problem
+from supernet.modules.structure import forget, replace_parameters, transfer, transfer_optimizer
+from supernet.perturbations.base import Perturbation
 from supernet.relaxations.base import Relaxation
+from supernet.seeds import global_generator
 
-ALPHA_STD = 1e-3  # alpha starts at 1e-3 * N(0, 1) (Liu et al., 2019)
 OBJECTIVES = ("accuracy/supernet", "accuracy/discretized", "loss/supernet")  # measured in every search
 LEVELS = ("weights", "alphas")  # the training half moves the weights, the validation half the alphas
+STRUCTURE = "supernet"  # the key in a checkpoint
+
+Seen = dict[str, tuple[Tensor, Tensor]]
+"""The first loss and logits of each half in a step, for the log."""
 
 
 class Halves(TypedDict):
@@ -35,11 +44,11 @@ class Halves(TypedDict):
     valid: Batch
 
 
-def check_precision(precision: str | int | None) -> None:
+def check_precision(precision: str | int | None, formulation: Formulation | None = None) -> None:
     """Raise `UserError` where a search cannot be exact enough.
 
-    Half precision needs a loss scaling that a search takes its gradients past, and alphas kept in bfloat16 would round
-    their small updates away.
+    Half precision needs a loss scaling that a search takes its gradients past, alphas kept in bfloat16 would round
+    their small updates away, and so would weights in bfloat16 the small steps of a finite difference.
     """
     if str(precision).startswith("16"):
         raise UserError(
@@ -48,6 +57,11 @@ def check_precision(precision: str | int | None) -> None:
         )
     if str(precision) == "bf16-true":
         raise UserError("trainer.precision=bf16-true would round the updates of the alphas away; use bf16-mixed")
+    if str(precision).startswith("bf16") and getattr(formulation, "finite_differences", False):
+        raise UserError(
+            f"trainer.precision={precision} rounds the finite differences of {type(formulation).__name__} away; "
+            "use trainer.precision=32-true or formulation.finite_differences=false"
+        )
 
 
 class SearchModule(pl.LightningModule):
@@ -62,7 +76,12 @@ class SearchModule(pl.LightningModule):
         scheduler: called with the weights' optimizer; stepped once an epoch.
         seed: determines initial weights, initial alphas and all noise.
         clip: largest norm of the weights' gradient; 0 turns clipping off.
-        warmup_epochs: first epochs in which only the weights move.
+        warmup_epochs: first epochs, of each stage, in which only the weights move.
+        weight_steps: updates of the weights for each of the alphas (the T of iDARTS).
+        partial_channels: operations see one of so many parts of the channels (PC-DARTS).
+        edge_normalization: weigh the edges that enter a node (PC-DARTS).
+        perturbation: train the weights at a mixture near the current one (SDARTS).
+        cost: a term for the size or the latency of the architecture in the loss of the alphas.
 
     Logged, accuracies as fractions: in training ``loss/*`` and ``accuracy/*`` of the two halves (``weights``,
     ``alphas``); in validation on the held-out half those of the ``supernet`` under its mean mixture, the accuracy of
@@ -80,6 +99,11 @@ class SearchModule(pl.LightningModule):
         seed: int = 0,
         clip: float = 5.0,
         warmup_epochs: int = 0,
+        weight_steps: int = 1,
+        partial_channels: int = 1,
+        edge_normalization: bool = False,
+        perturbation: Perturbation | None = None,
+        cost: CostTerm | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -92,18 +116,20 @@ class SearchModule(pl.LightningModule):
         self.seed = seed
         self.clip = clip
         self.warmup_epochs = warmup_epochs
+        self.weight_steps = weight_steps
+        self.partial_channels = partial_channels
+        self.perturbation = perturbation
+        self.cost = cost
+        self.stage_start = 0  # the epoch in which the current stage began
+        self.found: Architecture | None = None  # what a callback chose as the result
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(seed, seeds.WEIGHTS))
-            self.network: Network = space.supernet().to(memory_format=torch.channels_last)
+            network = space.supernet(partial_channels)
             torch.manual_seed(seeds.derive(seed, seeds.ALPHAS))
-            self.alphas = nn.ParameterDict(
-                {cell: nn.Parameter(ALPHA_STD * torch.randn(table.shape)) for cell, table in space.allowed.items()}
-            )
-        for cell, table in space.allowed.items():
-            self.register_buffer(f"allowed_{cell}", table.clone(), persistent=False)
-        self._names = [name for name, _ in self.network.named_parameters()]
-        self._weights = list(self.network.parameters())
+            destinations = {cell: [node for _, node in edges] for cell, edges in space.edges.items()}
+            self.alphas = Alphas(relaxation, space.allowed, destinations, edge_normalization or space.edge_weights)
+        self._use(network)
         metric = functools.partial(MulticlassAccuracy, space.num_classes, average="micro", validate_args=False)
         self.accuracies = nn.ModuleDict({name: metric() for name in (*LEVELS, "supernet", "discretized")})
         self._discretized: list[Network] = []  # a list, so that it is not a part of this module's state
@@ -112,30 +138,103 @@ class SearchModule(pl.LightningModule):
 
     def mixture(self) -> dict[str, Tensor]:
         """The deterministic mixing weights ``(edges, operations)`` of each cell type, detached."""
-        return {cell: self.relaxation.mean(alpha, self._allowed(cell)).detach() for cell, alpha in self.alphas.items()}
+        return self.alphas.mean().combined()
 
     def genotype(self) -> Architecture:
         """The architecture that the alphas stand for now."""
         return self.space.discretize(self.mixture())
 
-    def discretized(self) -> Network:
-        """The stand-alone network of `genotype` with the supernet's weights.
+    def discretized(self, architecture: Architecture | None = None) -> Network:
+        """A network of one architecture (`genotype` unless given) with the supernet's weights.
 
         It is in training mode, so that batch norm uses the statistics of the batch: the inherited ones are those of the
         mixture and would leave any architecture at chance.
         """
-        network = self.space.network(self.genotype()).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        allowed = (architecture or self.genotype()).allowed(self.space.operations)
+        network = self.space.build(allowed, searching=True, partial_channels=self.partial_channels)
+        network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         network.inherit(self.network)
         return network.train()
 
-    def _allowed(self, cell: str) -> Tensor:
-        return self.get_buffer(f"allowed_{cell}")
+    def rebuild(
+        self,
+        space: SearchSpace,
+        partial_channels: int | None = None,
+        *,
+        fresh: bool = False,
+        rescale: bool = False,
+        stage: int | None = None,
+    ) -> None:
+        """Go on with another form of the supernet: fewer operations, more channels, or other cells.
+
+        Args:
+            space: the space from now on; unless ``fresh``, the same with fewer operations.
+            partial_channels: the part of the channels that operations see; None leaves it.
+            fresh: start with new weights and alphas; else both are carried over, with the optimizers' state.
+            rescale: see `search_spaces.operations.Operation.adopt`.
+            stage: the epoch in which the new stage begins, which starts a new warm-up; None goes on with this one.
+        """
+        partial_channels = partial_channels or self.partial_channels
+        parent = self.network
+        number = self.stage_start if stage is None else stage
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seeds.derive(self.seed, seeds.WEIGHTS, number))
+            network = space.supernet(partial_channels).to(self._weights[0])
+            if fresh:
+                torch.manual_seed(seeds.derive(self.seed, seeds.ALPHAS, number))
+                for parameter in self.alphas.tensors():
+                    parameter.data.copy_(ALPHA_STD * torch.randn(parameter.shape))
+        maps = None
+        if not fresh:
+            if partial_channels != self.partial_channels:
+                generator = torch.Generator().manual_seed(seeds.derive(self.seed, seeds.WIDENING, number))
+                maps = widening(network, parent, generator)
+            transfer(network, parent, maps, rescale)
+        self.alphas.restrict(space.allowed)
+        self.space, self.partial_channels, self.stage_start = space, partial_channels, number
+        self._use(network)
+        if self._trainer is not None and self.trainer.optimizers:
+            weights, arch = self.trainer.optimizers
+            if fresh:
+                replace_parameters(weights, self._weights)
+                arch.state.clear()
+            else:
+                transfer_optimizer(weights, self.network, parent, maps, rescale)
+                forget(arch, {self.alphas[cell]: self.alphas.allowed(cell) for cell in space.allowed})
+
+    def _use(self, network: Network) -> None:
+        self.network: Network = network.to(memory_format=torch.channels_last)
+        self.network.train(self.training)
+        self._names = [name for name, _ in self.network.named_parameters()]
+        self._weights = list(self.network.parameters())
+        self._norms = [layer for layer in self.network.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the supernet looks like now, which the configuration does not say."""
+        checkpoint[STRUCTURE] = {
+            "allowed": {cell: table.clone() for cell, table in self.space.allowed.items()},
+            "arguments": self.space.arguments,
+            "partial_channels": self.partial_channels,
+            "stage_start": self.stage_start,
+            "found": None if self.found is None else self.space.format(self.found),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Give the supernet the form it had, so that its weights fit."""
+        saved = checkpoint.get(STRUCTURE, {})
+        if not saved:
+            return
+        space = self.space if saved["arguments"] == self.space.arguments else type(self.space)(**saved["arguments"])
+        self.rebuild(
+            space.restrict(saved["allowed"]), saved["partial_channels"], fresh=True, stage=saved["stage_start"]
+        )
+        self.found = None if saved["found"] is None else self.space.parse(saved["found"])
 
     # -------------------------------------------------------------------------------------------------- training
 
     def setup(self, stage: str) -> None:
         """Refuse what would give silently wrong gradients."""
-        check_precision(self.trainer.precision)
+        check_precision(self.trainer.precision, self.formulation)
         if self.trainer.world_size > 1:
             raise UserError(f"a search runs on one device, not {self.trainer.world_size}; use trainer.devices=1")
 
@@ -153,49 +252,99 @@ class SearchModule(pl.LightningModule):
         torch.manual_seed(seeds.derive(self.seed, seeds.EPOCH, self.current_epoch))
         for name, optimizer in zip(LEVELS, self.trainer.optimizers, strict=True):
             self.log(f"lr/{name}", optimizer.param_groups[0]["lr"])
-        self.relaxation.anneal(self.current_epoch / max(1, self.trainer.max_epochs or 1))
+        progress = min(1.0, self.current_epoch / max(1, (self.trainer.max_epochs or 1) - 1))
+        self.relaxation.anneal(progress)
+        if self.perturbation is not None:
+            self.perturbation.anneal(progress)
 
     def training_step(self, batch: Halves, batch_idx: int) -> None:
-        """One update of the alphas (after the warm-up) and one of the weights."""
+        """One update of the alphas (after the warm-up, every ``weight_steps`` batches) and one of the weights."""
         train, valid = batch["train"], batch["valid"]
-        noise = seeds.derive(self.seed, seeds.NOISE, self.current_epoch, batch_idx)
-        seen: dict[str, tuple[Tensor, Tensor]] = {}  # the first loss and logits of each half, for the log
+        weight_optimizer, arch_optimizer = self.optimizers()  # type: ignore[attr-defined]
+        seen: Seen = {}
+        problem, tracked = self._problems(weight_optimizer, train, batch_idx, seen)
+        warming_up = self.current_epoch - self.stage_start < self.warmup_epochs
+        if warming_up or batch_idx % self.weight_steps or not problem.arch:
+            self._step_weights(weight_optimizer, self.formulation.weight_grads(tracked, train, valid))
+        elif self.formulation.simultaneous and self.perturbation is None:
+            arch_grads, weight_grads = self.formulation.joint_grads(tracked, train, valid)
+            self._step_alphas(arch_optimizer, arch_grads)
+            self._step_weights(weight_optimizer, weight_grads)
+        else:
+            self._step_alphas(arch_optimizer, self.formulation.arch_grads(problem, train, valid))
+            self._step_weights(weight_optimizer, self.formulation.weight_grads(tracked, train, valid))
+        self._log_step(seen, {"weights": train, "alphas": valid})
 
-        def loss(weights: Sequence[Tensor], arch: Sequence[Tensor], part: Batch) -> Tensor:
-            self.relaxation.seed(noise, self.device)  # all passes of a step share one sample
-            value, logits = self._loss(weights, arch, part)
+    def _problems(self, optimizer: Any, train: Batch, batch_idx: int, seen: Seen) -> tuple[Problem, Problem]:
+        """The problem for the gradients of the alphas, and that for the weights' own step.
+
+        Only the latter updates the running statistics, with the training batch, and only it sees the perturbation: one
+        update a step, whatever else a formulation passes through the network.
+        """
+        noise = seeds.derive(self.seed, seeds.NOISE, self.current_epoch, batch_idx)
+
+        def loss(track: bool, weights: Sequence[Tensor], arch: Sequence[Tensor], part: Batch, sample: int) -> Tensor:
+            # All passes of a step share their noise.
+            self.relaxation.seed(noise, self.device, sample)
+            global_generator(self.device).manual_seed(noise + sample)
+            mixture = self.alphas.sample(arch)
+            track = track and part is train
+            if track and self.perturbation is not None:
+                mixture = self._perturbed(mixture, part, noise + sample)
+            logits = self._logits(weights, mixture, part[0], track)
+            value = F.cross_entropy(logits, part[1])
             seen.setdefault("weights" if part is train else "alphas", (value.detach(), logits.detach()))
             return value
 
-        weight_optimizer, arch_optimizer = self.optimizers()  # type: ignore[attr-defined]
-        alphas = list(self.alphas.parameters())
-        problem = Problem(self._weights, alphas, loss, lr=weight_optimizer.param_groups[0]["lr"])
-        if self.current_epoch < self.warmup_epochs:
-            self._step_weights(weight_optimizer, self.formulation.weight_grads(problem, train, valid))
-        elif self.formulation.simultaneous:
-            arch_grads, weight_grads = self.formulation.joint_grads(problem, train, valid)
-            self._step_alphas(arch_optimizer, alphas, arch_grads)
-            self._step_weights(weight_optimizer, weight_grads)
-        else:
-            self._step_alphas(arch_optimizer, alphas, self.formulation.arch_grads(problem, train, valid))
-            self._step_weights(weight_optimizer, self.formulation.weight_grads(problem, train, valid))
-        self._log_step(seen, {"weights": train, "alphas": valid})
+        group = optimizer.param_groups[0]
+        states = [optimizer.state.get(weight, {}).get("momentum_buffer") for weight in self._weights]
+        buffers = [buffer for buffer in states if buffer is not None]
+        problem = Problem(
+            self._weights,
+            self.alphas.tensors(),
+            functools.partial(loss, False),
+            lr=group["lr"],
+            samples=self.alphas.samples,
+            momentum=group.get("momentum", 0.0),
+            weight_decay=group.get("weight_decay", 0.0),
+            buffers=buffers if len(buffers) == len(states) else None,
+        )
+        return problem, dataclasses.replace(problem, loss=functools.partial(loss, True))
 
-    def _loss(self, weights: Sequence[Tensor], arch: Sequence[Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
-        images, labels = batch
-        mixture = {
-            cell: self.relaxation(alpha, self._allowed(cell)) for cell, alpha in zip(self.alphas, arch, strict=True)
-        }
-        if weights is self._weights:
-            logits = self.network(images, mixture)
-        else:
-            logits = functional_call(self.network, dict(zip(self._names, weights, strict=True)), (images, mixture))
-        return F.cross_entropy(logits, labels), logits
+    def _logits(self, weights: Sequence[Tensor], mixture: Mixture, images: Tensor, track: bool) -> Tensor:
+        inputs = (images, mixture.weights, mixture.edges, mixture.only)
+        for layer in self._norms:
+            layer.track_running_stats = track
+        try:
+            if weights is self._weights:
+                return self.network(*inputs)
+            return functional_call(self.network, dict(zip(self._names, weights, strict=True)), inputs)
+        finally:
+            for layer in self._norms:
+                layer.track_running_stats = True
 
-    def _step_alphas(self, optimizer: Any, alphas: Sequence[Tensor], grads: Sequence[Tensor]) -> None:
-        penalty = torch.stack(
-            [self.relaxation.penalty(alpha, self._allowed(cell)) for cell, alpha in self.alphas.items()]
-        ).sum()
+    def _perturbed(self, mixture: Mixture, batch: Batch, seed: int) -> Mixture:
+        assert self.perturbation is not None
+        generator = torch.Generator(self.device).manual_seed(seed)
+
+        def loss(weights: Mapping[str, Tensor]) -> Tensor:
+            frozen = dict(zip(self._names, gradients.detached(self._weights), strict=True))
+            return F.cross_entropy(functional_call(self.network, frozen, (batch[0], weights, mixture.edges)), batch[1])
+
+        self.network.eval()
+        try:
+            allowed = {cell: self.alphas.allowed(cell) for cell in mixture.weights}
+            return Mixture(self.perturbation.perturb(mixture.weights, allowed, loss, generator), mixture.edges)
+        finally:
+            self.network.train()
+
+    def _step_alphas(self, optimizer: Any, grads: Sequence[Tensor]) -> None:
+        alphas = self.alphas.tensors()
+        penalty = self.alphas.penalty()
+        if self.cost is not None:
+            expected = self.cost.expected(self.alphas.expected(alphas))
+            penalty = penalty + self.cost.term(expected)
+            self.log(f"step/cost_{self.cost.unit}", expected.detach())
         pulls = gradients.grad(penalty, alphas) if penalty.requires_grad else [torch.zeros_like(a) for a in alphas]
         for alpha, grad, pull in zip(alphas, grads, pulls, strict=True):
             alpha.grad = grad + pull
@@ -220,12 +369,12 @@ class SearchModule(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Read off the architecture once for all batches."""
         self._discretized = [self.discretized()]
-        self._mixture = self.mixture()
+        self._mixture = self.alphas.mean()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The supernet under its mean mixture, and the discretized architecture with inherited weights."""
         images, labels = batch
-        logits = self.network(images, self._mixture)
+        logits = self.network(images, self._mixture.weights, self._mixture.edges)
         self.log("loss/supernet", F.cross_entropy(logits, labels), batch_size=len(labels))
         self._accuracy("supernet").update(logits, labels)
         self._accuracy("discretized").update(self._discretized[0](images), labels)
@@ -248,7 +397,7 @@ class SearchModule(pl.LightningModule):
     def _log_norm(self, level: str, norm: Tensor) -> None:
         self.log(f"step/gradient_norm_{level}", norm)
 
-    def _log_step(self, seen: dict[str, tuple[Tensor, Tensor]], batches: dict[str, Batch]) -> None:
+    def _log_step(self, seen: Seen, batches: dict[str, Batch]) -> None:
         for level, (loss, logits) in seen.items():
             labels = batches[level][1]
             self.log(f"step/loss_{level}", loss, prog_bar=True)

@@ -1,62 +1,26 @@
 import functools
 
 import pytest
-import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from search_spaces.nasbench201 import NASBench201
-from supernet.data.modules import SearchData
-from supernet.data.synthetic import Synthetic
+from search_spaces.operations import Form
 from supernet.errors import UserError
 from supernet.formulations.base import Formulation
 from supernet.formulations.first_order import FirstOrder
 from supernet.formulations.mixed_level import MixedLevel
+from supernet.formulations.second_order import SecondOrder
 from supernet.formulations.single_level import SingleLevel
-from supernet.modules.search import SearchModule, check_precision
+from supernet.modules.search import check_precision
+from supernet.perturbations.adversarial import AdversarialPerturbation
+from supernet.perturbations.random import RandomPerturbation
 from supernet.relaxations.dirichlet import Dirichlet
+from supernet.relaxations.gumbel import Gumbel
 from supernet.relaxations.softmax import Softmax
+from supernet.relaxations.uniform import Uniform
 from tests.search_spaces.plain import PlainNetwork
-
-SGD = functools.partial(torch.optim.SGD, lr=0.05, momentum=0.9, weight_decay=3e-4)
-ADAM = functools.partial(torch.optim.Adam, lr=0.01, betas=(0.5, 0.999), weight_decay=None)
-COSINE = functools.partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=2, eta_min=0.001)
-SPACE = NASBench201(channels=4, cells_per_stage=1, in_channels=3, num_classes=3)
-
-
-def module(relaxation=None, formulation=None, **arguments) -> SearchModule:
-    options = {"weight_optimizer": SGD, "arch_optimizer": ADAM, "scheduler": COSINE} | arguments
-    return SearchModule(SPACE, relaxation or Softmax(), formulation or FirstOrder(), **options)
-
-
-def images(**arguments) -> Synthetic:
-    return Synthetic(**({"num_classes": 3, "size": 8, "num_images": 48, "batch_size": 8} | arguments))
-
-
-def fit(search: SearchModule, epochs: int = 1, **arguments) -> pl.Trainer:
-    options = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    trainer = pl.Trainer(
-        max_epochs=epochs, enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
-        **options, **arguments,
-    )  # fmt: skip
-    trainer.fit(search, SearchData(images()))
-    return trainer
-
-
-def steps(search: SearchModule, batches: list[dict]) -> None:
-    """Training steps without a trainer."""
-    optimizers = search.configure_optimizers()[0]
-    search.optimizers = lambda: optimizers
-    search.log = lambda *_, **__: None
-    for index, batch in enumerate(batches):
-        search.training_step(batch, index)
-
-
-def random_batches(count: int, dtype=torch.float64) -> list[dict]:
-    def draw():
-        return torch.randn(6, 3, 8, 8, dtype=dtype), torch.randint(3, (6,))
-
-    return [{"train": draw(), "valid": draw()} for _ in range(count)]
+from tests.supernet.searches import SGD, SPACE, TWO_CELLS, fit, images, module, random_batches, steps
 
 
 @pytest.mark.parametrize(
@@ -65,7 +29,7 @@ def random_batches(count: int, dtype=torch.float64) -> list[dict]:
 def test_steps_equal_those_of_a_plain_loop_written_by_hand(formulation: Formulation):
     """Independent reference: a module per edge and operation, `backward`, plain optimizers, the papers' order."""
     search = module(formulation=formulation, clip=0.5).double()
-    plain = PlainNetwork(search.network)
+    plain = PlainNetwork(search.network, SPACE, Form(affine=False))
     alpha = search.alphas["cell"].detach().clone().requires_grad_()
     weights, arch = SGD(plain.parameters()), torch.optim.Adam([alpha], lr=0.01, betas=(0.5, 0.999), weight_decay=1e-3)
     batches = random_batches(3)
@@ -100,10 +64,10 @@ def test_only_the_weights_move_in_the_warm_up():
     search = module(warmup_epochs=1)
     before = {name: parameter.clone() for name, parameter in search.named_parameters()}
     fit(search)
-    assert torch.equal(search.alphas["cell"], before["alphas.cell"])
+    assert torch.equal(search.alphas["cell"], before["alphas.alpha.cell"])
     assert not torch.equal(search.network.stem[0].weight, before["network.stem.0.weight"])
     fit(search, epochs=2)
-    assert not torch.equal(search.alphas["cell"], before["alphas.cell"])
+    assert not torch.equal(search.alphas["cell"], before["alphas.alpha.cell"])
 
 
 def test_the_weights_gradient_is_clipped_and_alphas_is_not():
@@ -137,8 +101,8 @@ def test_the_start_is_a_function_of_the_seed():
     torch.manual_seed(2)
     same, other = module(seed=4).state_dict(), module(seed=5).state_dict()
     assert all(torch.equal(one[name], same[name]) for name in one)
-    assert not torch.equal(one["alphas.cell"], other["alphas.cell"])
-    assert one["alphas.cell"].std() == pytest.approx(1e-3, rel=0.5)
+    assert not torch.equal(one["alphas.alpha.cell"], other["alphas.alpha.cell"])
+    assert one["alphas.alpha.cell"].std() == pytest.approx(1e-3, rel=0.5)
 
 
 @pytest.mark.parametrize(("asked", "relaxation", "got"), [
@@ -202,5 +166,168 @@ def test_bf16_mixed_trains_and_keeps_alphas_in_float32():
 def test_sixteen_bits_without_loss_scaling_are_refused_with_the_remedy(precision):
     with pytest.raises(UserError, match="bf16-mixed"):
         check_precision(precision)
-    check_precision("bf16-mixed")
-    check_precision("32-true")
+    check_precision("bf16-mixed", FirstOrder())
+    check_precision("32-true", SecondOrder())
+
+
+def test_finite_differences_in_bfloat16_are_refused_with_the_remedy():
+    with pytest.raises(UserError, match="finite_differences=false"):
+        check_precision("bf16-mixed", SecondOrder())
+    check_precision("bf16-mixed", SecondOrder(finite_differences=False))
+
+
+# ------------------------------------------------------------------------------------------ passes, statistics, noise
+
+
+def statistics(search) -> list[torch.Tensor]:
+    return [layer.running_mean.clone() for layer in search.network.modules() if isinstance(layer, nn.BatchNorm2d)]
+
+
+@pytest.mark.parametrize("formulation", [FirstOrder(), MixedLevel(), SecondOrder(), SecondOrder(False)])
+@pytest.mark.parametrize("relaxation", [Softmax(), Gumbel(hard=True)])
+def test_statistics_see_the_training_batch_once_whatever_else_a_formulation_passes(formulation, relaxation):
+    """They are those of the weights' own step alone, at the alphas of that step."""
+    frozen = {"arch_optimizer": functools.partial(torch.optim.SGD, lr=0.0)}
+    search, alone = (module(relaxation, f, **frozen).double() for f in (formulation, FirstOrder()))
+    (batch,) = random_batches(1)
+    steps(search, [batch])
+    steps(module(relaxation, FirstOrder(), warmup_epochs=1, **frozen).double(), [batch])
+    alone.warmup_epochs = 1
+    steps(alone, [batch])
+    for mine, expected in zip(statistics(search), statistics(alone), strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_sampled_step_equals_the_plain_network_with_only_the_sampled_operations():
+    relaxation = Gumbel(hard=True, tau_start=1.0, tau_end=1.0)
+    search = module(relaxation, clip=0.0).double()
+    plain = PlainNetwork(search.network, SPACE, Form(affine=False))
+    drawn: list[torch.Tensor] = []
+    sample = search.alphas.sample
+
+    def recorded(tensors):
+        mixture = sample(tensors)
+        drawn.append(mixture.weights["cell"])
+        return mixture
+
+    search.alphas.sample = recorded
+    (batch,) = random_batches(1)
+    steps(search, [batch])
+    assert len(drawn) == 2
+    chosen = drawn[1].detach()
+    assert set(chosen.unique().tolist()) == {0.0, 1.0}
+    loss = F.cross_entropy(plain(batch["train"][0], {"cell": chosen}), batch["train"][1])
+    optimizer = SGD(plain.parameters())
+    loss.backward()
+    optimizer.step()
+    probe, mixture = torch.randn(4, 3, 8, 8, dtype=torch.float64), {"cell": chosen}
+    # operations that were not drawn have seen nothing, so only what was drawn may be compared
+    torch.testing.assert_close(search.network.train()(probe, mixture), plain.train()(probe, mixture))
+
+
+def test_a_sample_whose_input_does_not_reach_the_output_gives_zeros_and_no_error():
+    search = module(Gumbel(hard=True)).double()
+    with torch.no_grad():
+        search.alphas["cell"][:, 0] = 1e3  # `none` everywhere
+    steps(search, random_batches(1))
+    assert all(p.isfinite().all() for p in search.parameters())
+
+
+def test_alphas_move_every_so_many_steps_of_the_weights():
+    search = module(weight_steps=3)
+    moved = []
+    step = search._step_alphas
+    search._step_alphas = lambda *arguments: (moved.append(len(counted)), step(*arguments))
+    counted: list[int] = []
+    weights = search._step_weights
+    search._step_weights = lambda *arguments: (counted.append(1), weights(*arguments))
+    steps(search.double(), random_batches(7))
+    assert moved == [0, 3, 6]
+    assert len(counted) == 7
+
+
+@pytest.mark.parametrize("perturbation", [RandomPerturbation(0.2, 0.2), AdversarialPerturbation(2, 0.2, 0.2)])
+@pytest.mark.parametrize("formulation", [FirstOrder(), MixedLevel()])
+def test_a_perturbation_moves_what_the_weights_see_and_not_what_the_alphas_see(perturbation, formulation):
+    (batch,) = random_batches(1)
+    plain, perturbed = (
+        module(formulation=formulation, clip=0.0, perturbation=p).double() for p in (None, perturbation)
+    )
+    formulation.simultaneous = False
+    for search in (plain, perturbed):
+        steps(search, [batch])
+    assert torch.equal(plain.alphas["cell"], perturbed.alphas["cell"])
+    assert not torch.equal(plain.network.stem[0].weight, perturbed.network.stem[0].weight)
+    assert perturbed.network.training
+
+
+def test_fair_sampling_updates_every_operation_in_one_step():
+    search = module(Uniform(strict=True), clip=0.0).double()
+    before = {name: p.clone() for name, p in search.network.named_parameters()}
+    steps(search, random_batches(1))
+    assert all(not torch.equal(before[name], p) for name, p in search.network.named_parameters())
+
+
+# --------------------------------------------------------------------------------------------------------- rebuilding
+
+
+def narrowed(space, keep=2):
+    return {cell: t & (torch.arange(t.shape[1]) >= t.shape[1] - keep) for cell, t in space.allowed.items()}
+
+
+@pytest.mark.parametrize("space", [SPACE, TWO_CELLS])
+def test_a_pruned_supernet_computes_what_the_masked_one_computed(space):
+    search = module(space=space).double()
+    steps(search, random_batches(2))
+    mask = narrowed(space)
+    images = torch.randn(4, 3, 8, 8, dtype=torch.float64)
+    mixture = {cell: torch.rand(t.shape, dtype=torch.float64) * mask[cell] for cell, t in mask.items()}
+    expected = search.network.eval()(images, mixture)
+    search.eval().rebuild(space.restrict(mask))
+    torch.testing.assert_close(search.double().network(images, mixture), expected, rtol=1e-12, atol=1e-12)
+    assert search.space.size() < space.size()
+    assert all((search.mixture()[cell] > 0).equal(mask[cell]) for cell in mask)
+
+
+def test_the_optimizer_goes_on_with_the_momentum_of_what_stayed():
+    """A search that was pruned half way equals one that had only these operations' weights and momentum."""
+    search = module(clip=0.0, arch_optimizer=functools.partial(torch.optim.SGD, lr=0.0)).double()
+    trainer = type("Trainer", (), {})()
+    trainer.optimizers = steps(search, random_batches(1))
+    names = {p: name for name, p in search.network.named_parameters()}
+    momentum = {names[p]: state["momentum_buffer"] for p, state in trainer.optimizers[0].state.items()}
+    search._trainer = trainer
+    parent = search.network
+    search.rebuild(SPACE.restrict(narrowed(SPACE)))
+    carried = search.network.adopt(parent, momentum)
+    weights = trainer.optimizers[0]
+    assert [id(p) for p in weights.param_groups[0]["params"]] == [id(p) for p in search.network.parameters()]
+    for name, parameter in search.network.named_parameters():
+        assert torch.equal(weights.state[parameter]["momentum_buffer"], carried[name])
+
+
+def test_a_widened_supernet_has_more_channels_and_keeps_the_old_ones():
+    search = module(space=TWO_CELLS, partial_channels=4)
+    before = search.network.state_dict()
+    name = "trunk.0.operations.0_dil_conv_3x3.pointwise.weight"
+    search.rebuild(TWO_CELLS, 2)
+    after = search.network.state_dict()[name]
+    old = before[name].unflatten(0, (4, -1))
+    assert search.partial_channels == 2
+    assert torch.equal(after.unflatten(0, (4, -1))[:, : old.shape[1], : old.shape[2]], old)
+
+
+def test_the_form_of_the_supernet_is_part_of_a_checkpoint():
+    search = module(space=TWO_CELLS, partial_channels=2)
+    search.rebuild(TWO_CELLS.restrict(narrowed(TWO_CELLS, keep=4)), 1, stage=3)
+    search.found = search.genotype()
+    checkpoint: dict = {"state_dict": search.state_dict()}
+    search.on_save_checkpoint(checkpoint)
+    other = module(space=TWO_CELLS, partial_channels=2)
+    other.on_load_checkpoint(checkpoint)
+    other.load_state_dict(checkpoint["state_dict"])
+    assert other.found == search.found
+    assert other.stage_start == 3
+    x, weights = torch.randn(2, 3, 8, 8), search.mixture()
+    assert torch.equal(search.eval().network(x, weights), other.eval().network(x, weights))
+    assert torch.equal(other.alphas.allowed("normal"), search.alphas.allowed("normal"))

@@ -1,0 +1,100 @@
+"""Progressive learning: at certain epochs the weakest operations go and more channels take part.
+
+Chen, Wang, Cheng, Tang and Hsieh, "DrNAS: Dirichlet Neural Architecture Search", 2021, arXiv:2006.10355, section 3.3.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from supernet.errors import UserError
+from supernet.modules.search import SearchModule
+
+log = logging.getLogger("supernet")
+
+
+class Progressive(pl.Callback):
+    """Prunes and widens the supernet where a stage begins; weights, alphas and optimizer states are carried over.
+
+    A stage begins a new warm-up of ``warmup_epochs``. What it does follows from the alphas alone, so that a resumed
+    search does the same.
+
+    Args:
+        stages: for each stage after the first ``at``, the share of the search that is done when it begins, ``keep``,
+            how many operations stay on each edge, and ``partial_channels`` from then on.
+        rescale: divide the weights of a repeated channel by how often it is repeated, which the published code does
+            not.
+    """
+
+    def __init__(self, stages: Sequence[Mapping[str, float]], rescale: bool = False) -> None:
+        self.stages = [dict(stage) for stage in stages]
+        check_stages(self.stages, known={"at", "keep", "partial_channels"})
+        self.rescale = rescale
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse what cannot work before any step."""
+        check_learns(pl_module)
+        parts = [int(stage.get("partial_channels", 0)) for stage in self.stages]
+        assert isinstance(pl_module, SearchModule)
+        for before, after in zip([pl_module.partial_channels, *parts], parts, strict=False):
+            if after > before > 0:
+                raise UserError(
+                    f"partial_channels={after} after {before}: a stage can only let more channels take part"
+                )
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin a stage, if one begins with this epoch."""
+        assert isinstance(pl_module, SearchModule)
+        for stage in self.stages:
+            if begins(stage, trainer) and pl_module.stage_start < trainer.current_epoch:
+                space = pl_module.space
+                allowed = strongest(pl_module.mixture(), space.allowed, int(stage["keep"]))
+                parts = int(stage.get("partial_channels", pl_module.partial_channels))
+                pl_module.rebuild(space.restrict(allowed), parts, rescale=self.rescale, stage=trainer.current_epoch)
+                log.info(
+                    "epoch %d: a new stage with at most %d operations an edge, 1/%d of the channels",
+                    trainer.current_epoch + 1, stage["keep"], parts,
+                )  # fmt: skip
+
+
+def strongest(weights: Mapping[str, Tensor], allowed: Mapping[str, Tensor], keep: int) -> dict[str, Tensor]:
+    """The table that leaves on each edge the ``keep`` allowed operations of the largest weight."""
+    kept = {}
+    for cell, table in allowed.items():
+        ranked = weights[cell].cpu().masked_fill(~table, -torch.inf).topk(min(keep, table.shape[1]), dim=1).indices
+        kept[cell] = torch.zeros_like(table).scatter(1, ranked, True) & table
+    return kept
+
+
+def begins(stage: Mapping[str, float], trainer: pl.Trainer) -> bool:
+    """Whether a stage begins with the current epoch."""
+    return trainer.current_epoch == round(stage["at"] * (trainer.max_epochs or 0))
+
+
+def check_stages(stages: Sequence[Mapping[str, object]], known: set[str]) -> None:
+    """Raise ValueError for stages out of order, without operations or with settings that do not exist."""
+    last = 0.0
+    for stage in stages:
+        if not {"at", "keep"} <= set(stage) <= known:
+            raise ValueError(f"stage {dict(stage)}: a stage has {', '.join(sorted(known))}")
+        at, keep = stage["at"], stage["keep"]
+        if not (isinstance(at, int | float) and last < at < 1):
+            raise ValueError(f"stage at={at}: it must lie between the stage before ({last}) and 1")
+        if not (isinstance(keep, int) and keep >= 1):
+            raise ValueError(f"stage keep={keep}: at least one operation must stay on an edge")
+        last = float(at)
+
+
+def check_learns(module: pl.LightningModule) -> None:
+    """Raise `UserError` for a search whose alphas say nothing."""
+    assert isinstance(module, SearchModule)
+    if not module.relaxation.learns:
+        raise UserError(
+            f"{type(module.relaxation).__name__} has no alphas that could tell which operations are weak; "
+            "use another relaxation"
+        )

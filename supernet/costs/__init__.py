@@ -1,0 +1,1 @@
+"""Costs of architectures as differentiable expectations under the mixing weights."""

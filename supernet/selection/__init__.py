@@ -1,0 +1,1 @@
+"""How the final architecture is chosen from a trained supernet."""

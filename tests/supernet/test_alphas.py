@@ -1,0 +1,83 @@
+import pytest
+import torch
+
+from supernet.alphas import Alphas, Mixture
+from supernet.relaxations.gumbel import Gumbel
+from supernet.relaxations.sigmoid import Sigmoid
+from supernet.relaxations.softmax import Softmax
+from supernet.relaxations.uniform import Uniform
+
+ALLOWED = {"normal": torch.ones(5, 3, dtype=torch.bool), "reduce": torch.ones(5, 3, dtype=torch.bool)}
+NODES = {"normal": [2, 2, 3, 3, 3], "reduce": [2, 2, 3, 3, 3]}
+
+
+def alphas(relaxation=None, edge_normalization=False) -> Alphas:
+    return Alphas(relaxation or Softmax(), ALLOWED, NODES, edge_normalization).double()
+
+
+def test_edge_normalisation_is_a_softmax_over_the_edges_that_enter_a_node():
+    table = alphas(edge_normalization=True)
+    beta = torch.tensor([1.0, -2.0, 0.5, 800.0, 799.0], dtype=torch.float64)  # large ones must not overflow
+    table.beta["normal"].data.copy_(beta)
+    edges = table.mean().edges
+    expected = torch.cat([beta[:2].softmax(0), beta[2:].softmax(0)])
+    torch.testing.assert_close(edges["normal"], expected)
+    torch.testing.assert_close(edges["reduce"][:2].sum(), torch.ones((), dtype=torch.float64))
+
+
+def test_the_combined_mixture_is_weights_times_edges():
+    table = alphas(edge_normalization=True)
+    mixture = table.mean()
+    torch.testing.assert_close(
+        mixture.combined()["normal"], mixture.weights["normal"] * mixture.edges["normal"][:, None]
+    )
+    assert Mixture(mixture.weights).combined().keys() == mixture.weights.keys()
+
+
+@pytest.mark.parametrize("relaxation", [Softmax(), Sigmoid(), Gumbel(hard=False)])
+def test_gradients_reach_alphas_and_betas_at_the_values_given(relaxation):
+    table = alphas(relaxation, edge_normalization=True)
+    values = [torch.randn_like(t).requires_grad_() for t in table.tensors()]
+    relaxation.seed(3, torch.device("cpu"))
+    mixture = table.sample(values)
+    total = sum((t * torch.randn_like(t)).sum() for t in mixture.combined().values())
+    assert all(gradient.abs().sum() > 0 for gradient in torch.autograd.grad(total, values))
+    assert len(values) == 4
+
+
+def test_a_sparse_relaxation_names_the_operation_of_each_edge():
+    table = alphas(Gumbel(hard=True))
+    table.relaxation.seed(1, torch.device("cpu"))
+    mixture = table.sample(table.tensors())
+    for cell, weights in mixture.weights.items():
+        assert mixture.only[cell] == weights.argmax(dim=1).tolist()
+    assert table.mean().only is None
+
+
+def test_a_relaxation_that_learns_nothing_has_no_tensors_but_edges():
+    assert alphas(Uniform()).tensors() == []
+    assert len(alphas(Uniform(), edge_normalization=True).tensors()) == 2
+    table = alphas(Uniform(strict=True))
+    assert table.samples == 3
+    table.relaxation.seed(1, torch.device("cpu"))
+    assert table.sample([]).weights["normal"].sum(dim=1).tolist() == [1.0] * 5
+
+
+def test_restriction_zeroes_alphas_and_keeps_them_out():
+    table = alphas()
+    for value in table.tensors():
+        value.data.fill_(2.0)
+    smaller = {cell: t.clone() for cell, t in ALLOWED.items()}
+    smaller["normal"][:, 1] = False
+    table.restrict(smaller)
+    assert table["normal"][:, 1].abs().sum() == 0
+    mean = table.mean().weights["normal"]
+    assert mean[:, 1].abs().sum() == 0
+    torch.testing.assert_close(mean.sum(dim=1), torch.ones(5, dtype=torch.float64))
+
+
+def test_the_penalty_adds_up_over_cell_types():
+    relaxation = Sigmoid(zero_one_weight=2.0)
+    table = alphas(relaxation)
+    parts = [relaxation.penalty(table[cell], ALLOWED[cell]) for cell in ALLOWED]
+    torch.testing.assert_close(table.penalty(), parts[0] + parts[1])
