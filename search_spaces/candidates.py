@@ -22,6 +22,8 @@ def build(name: str, copies: int, in_channels: int, out_channels: int, stride: i
 
     Raises KeyError for an unknown name, ValueError where an operation that keeps the width is asked to change it.
     """
+    if name in form.extra:
+        return form.extra[name](copies, in_channels, out_channels, stride, form)
     affine = form.affine
     match name:
         case "nor_conv_1x1":

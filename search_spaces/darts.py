@@ -5,9 +5,8 @@ Liu, Simonyan and Yang, "DARTS: Differentiable Architecture Search", 2019, arXiv
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,9 @@ from search_spaces.auxiliary import AuxiliaryHead
 from search_spaces.cell import Cell
 from search_spaces.errors import ArchitectureError
 from search_spaces.network import Network
-from search_spaces.operations import FactorizedReduce, Form, Operation, ReLUConvBN
+from search_spaces.operations import Builder, FactorizedReduce, Form, Operation, ReLUConvBN
+from search_spaces.published import EXAMPLE, from_genotype
+from search_spaces.rows import Row
 from search_spaces.space import SearchSpace
 from search_spaces.text import format_cell, parse_cell
 from search_spaces.wiring import Wiring
@@ -31,7 +32,6 @@ OPERATIONS = (
     "none", "max_pool_3x3", "avg_pool_3x3", "skip_connect",
     "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5",
 )  # fmt: skip
-PUBLISHED_PAIR = re.compile(r"\(\s*['\"](\w+)['\"]\s*,\s*(\d+)\s*\)")
 
 
 class Preprocess(nn.Module):
@@ -61,6 +61,7 @@ class DARTS(SearchSpace):
         auxiliary: train found architectures with a second head after two thirds of the cells.
         in_channels: channels of the images.
         num_classes: classes.
+        extra_operations: further candidates of both cell types by name.
     """
 
     name = "darts"
@@ -76,6 +77,7 @@ class DARTS(SearchSpace):
         auxiliary: bool = False,
         in_channels: int = 3,
         num_classes: int = 10,
+        extra_operations: Mapping[str, Builder] | None = None,
     ) -> None:
         for key, value, least in (("channels", channels, 1), ("layers", layers, 3), ("in_channels", in_channels, 1)):
             if value < least:
@@ -97,8 +99,11 @@ class DARTS(SearchSpace):
         self.auxiliary = auxiliary
         self.in_channels = in_channels
         self.num_classes = num_classes
+        self.extra_operations = dict(extra_operations or {})
         self.edges = dict.fromkeys(CELLS, EDGES)
-        self.operations: dict[str, tuple[str, ...]] = dict.fromkeys(CELLS, OPERATIONS if none else OPERATIONS[1:])
+        self.operations: dict[str, tuple[str, ...]] = dict.fromkeys(
+            CELLS, (*OPERATIONS[0 if none else 1 :], *self.extra_operations)
+        )
         self.inputs = dict.fromkeys(CELLS, dict.fromkeys(NODES, KEPT))
         self.fewer_inputs = threshold > 0
         self.unchosen = frozenset({"none"})
@@ -106,24 +111,9 @@ class DARTS(SearchSpace):
             cell: torch.ones(len(EDGES), len(names), dtype=torch.bool) for cell, names in self.operations.items()
         }
 
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The constructor arguments."""
-        return {
-            "channels": self.channels,
-            "layers": self.layers,
-            "stem": self.stem,
-            "none": self.none,
-            "threshold": self.threshold,
-            "max_skips": self.max_skips,
-            "auxiliary": self.auxiliary,
-            "in_channels": self.in_channels,
-            "num_classes": self.num_classes,
-        }
-
     def build(self, allowed: Allowed, *, searching: bool, partial_channels: int = 1) -> Network:
         """See `SearchSpace.build`. In the searching form a batch norm follows each pooling."""
-        form = Form(affine=not searching, pool_norm=searching)
+        form = Form(affine=not searching, pool_norm=searching, extra=self.extra_operations)
         wirings = {
             cell: Wiring(
                 EDGES, self.operations[cell], allowed[cell],
@@ -172,13 +162,13 @@ class DARTS(SearchSpace):
         for cell in CELLS:
             limited = cell == NORMAL and self.max_skips is not None and "skip_connect" in self.operations[cell]
             most = self.max_skips if limited else None
-            rows[cell] = self._decode(cell, self._masked(cell, weights), most)
+            rows[cell] = self._decode(cell, self.masked(cell, weights), most)
         return Architecture.of(rows)
 
-    def _decode(self, cell: str, table: Tensor, most: int | None) -> list[int]:
+    def _decode(self, cell: str, table: Tensor, most: int | None) -> Row:
         """One cell's row. The weakest skips give way until at most so many are left or nothing can replace them."""
         threshold, last_resort = self.threshold or -torch.inf, torch.finfo(table.dtype).min
-        row = self._strongest(cell, table, threshold)
+        row = self.rows(cell).strongest(table, threshold)
         if most is None:
             return row
         skip = self.operations[cell].index("skip_connect")
@@ -187,7 +177,7 @@ class DARTS(SearchSpace):
             if not skips:
                 break
             table[min(skips, key=lambda edge: float(table[edge, skip])), skip] = last_resort
-            row = self._strongest(cell, table, threshold)
+            row = self.rows(cell).strongest(table, threshold)
         return row
 
     def format(self, architecture: Architecture) -> str:
@@ -203,7 +193,7 @@ class DARTS(SearchSpace):
         """
         compact = "".join(text.split())
         if compact.startswith("Genotype("):
-            compact = _from_published(compact)
+            compact = from_genotype(compact)
         parts = [part.partition(":")[::2] for part in compact.split(";")]
         if [cell for cell, _ in parts] != list(CELLS):
             raise ArchitectureError(f"{text!r} has not the two cells `normal:...;reduce:...`, as in {EXAMPLE!r}")
@@ -248,21 +238,3 @@ class DARTS(SearchSpace):
                 nodes[node] = tuple(sorted((*nodes[node], *addends)))
             texts.append("|".join(sorted("+".join(node) for node in nodes[2:])))
         return ";".join(texts)
-
-
-EXAMPLE = (
-    "normal:|sep_conv_3x3~0|sep_conv_3x3~1|+|sep_conv_3x3~0|sep_conv_3x3~1|+|skip_connect~0|sep_conv_3x3~1|"
-    "+|skip_connect~0|dil_conv_3x3~2|;reduce:|max_pool_3x3~0|max_pool_3x3~1|+|max_pool_3x3~1|skip_connect~2|"
-    "+|max_pool_3x3~0|skip_connect~2|+|max_pool_3x3~1|skip_connect~2|"
-)
-
-
-def _from_published(text: str) -> str:
-    """The text of published code in this space's form; what it lacks is found by the parser."""
-    cells = []
-    for cell in CELLS:
-        _, _, rest = text.partition(f"{cell}=[")
-        pairs = PUBLISHED_PAIR.findall(rest.partition("]")[0])
-        groups = [pairs[i : i + KEPT] for i in range(0, len(pairs), KEPT)]
-        cells.append(f"{cell}:" + "+".join(f"|{'|'.join(f'{name}~{src}' for name, src in group)}|" for group in groups))
-    return ";".join(cells)

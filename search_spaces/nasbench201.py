@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import random
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -17,9 +18,8 @@ from torch import Tensor, nn
 from search_spaces.architecture import Allowed, Architecture
 from search_spaces.cell import Cell
 from search_spaces.network import Network
-from search_spaces.operations import Form
+from search_spaces.operations import Builder, Form
 from search_spaces.space import SearchSpace
-from search_spaces.text import format_cell, parse_cell
 from search_spaces.wiring import Wiring
 
 CELL = "cell"
@@ -55,12 +55,18 @@ class NASBench201(SearchSpace):
         cells_per_stage: 5 in the benchmark.
         in_channels: channels of the images.
         num_classes: classes.
+        extra_operations: further candidates by name.
     """
 
     name = "nasbench201"
 
     def __init__(
-        self, channels: int = 16, cells_per_stage: int = 5, in_channels: int = 3, num_classes: int = 10
+        self,
+        channels: int = 16,
+        cells_per_stage: int = 5,
+        in_channels: int = 3,
+        num_classes: int = 10,
+        extra_operations: Mapping[str, Builder] | None = None,
     ) -> None:
         for key, value in (("channels", channels), ("cells_per_stage", cells_per_stage), ("in_channels", in_channels)):
             if value < 1:
@@ -72,23 +78,14 @@ class NASBench201(SearchSpace):
         self.in_channels = in_channels
         self.num_classes = num_classes
         self.edges = {CELL: EDGES}
-        self.operations = {CELL: OPERATIONS}
-        self.allowed = {CELL: torch.ones(len(EDGES), len(OPERATIONS), dtype=torch.bool)}
-
-    @property
-    def arguments(self) -> dict[str, int]:
-        """The constructor arguments."""
-        return {
-            "channels": self.channels,
-            "cells_per_stage": self.cells_per_stage,
-            "in_channels": self.in_channels,
-            "num_classes": self.num_classes,
-        }
+        self.extra_operations = dict(extra_operations or {})
+        self.operations = {CELL: (*OPERATIONS, *self.extra_operations)}
+        self.allowed = {CELL: torch.ones(len(EDGES), len(self.operations[CELL]), dtype=torch.bool)}
 
     def build(self, allowed: Allowed, *, searching: bool, partial_channels: int = 1) -> Network:
         """See `SearchSpace.build`. Convolutions have no bias."""
-        wiring = Wiring(EDGES, OPERATIONS, allowed[CELL])
-        form = Form(affine=not searching)
+        wiring = Wiring(EDGES, self.operations[CELL], allowed[CELL])
+        form = Form(affine=not searching, extra=self.extra_operations)
         width = self.channels
         stem = nn.Sequential(nn.Conv2d(self.in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
         trunk: list[nn.Module] = []
@@ -101,15 +98,6 @@ class NASBench201(SearchSpace):
             nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, self.num_classes)
         )
         return Network({CELL: wiring}, stem, trunk, head)
-
-    def format(self, architecture: Architecture) -> str:
-        """``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``, where ``~i`` names the source node."""
-        self.check(architecture)
-        return format_cell(EDGES, OPERATIONS, architecture[CELL])
-
-    def parse(self, text: str) -> Architecture:
-        """See `format`. Raises `ArchitectureError` that names the node and the token where the text breaks."""
-        return Architecture.of({CELL: parse_cell(text, EDGES, OPERATIONS, {}, EXAMPLE)})
 
     def is_valid(self, architecture: Architecture) -> bool:
         """Whether a path without ``none`` leads from the input to the output (341 architectures have none)."""
@@ -133,10 +121,8 @@ class NASBench201(SearchSpace):
         ``functional``: equal functions, with sums flattened through skips and zeros removed (4,930 classes).
         ``published``: the benchmark's own rule, with its quirks (6,466 classes; Dong and Yang, 2020).
         """
-        return _functional(architecture) if mode == "functional" else _published(architecture)
-
-
-EXAMPLE = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|"
+        names = self.operations[CELL]
+        return _functional(architecture, names) if mode == "functional" else _published(architecture, names)
 
 
 def _incoming(architecture: Architecture, node: int) -> list[tuple[int, int]]:
@@ -160,7 +146,7 @@ def _leading_to_output(architecture: Architecture) -> set[int]:
     return leading
 
 
-def _published(architecture: Architecture) -> str:
+def _published(architecture: Architecture, names: Sequence[str]) -> str:
     nodes = ["0"]
     for node in (1, 2, 3):
         addends = []
@@ -170,12 +156,12 @@ def _published(architecture: Architecture) -> str:
             elif choice == NONE or nodes[source] == "#":
                 addends.append("#")
             else:
-                addends.append(f"({nodes[source]})@{OPERATIONS[choice]}")
+                addends.append(f"({nodes[source]})@{names[choice]}")
         nodes.append("+".join(sorted(addends)))
     return nodes[-1]
 
 
-def _functional(architecture: Architecture) -> str:
+def _functional(architecture: Architecture, names: Sequence[str]) -> str:
     nodes: list[tuple[str, ...]] = [("0",)]  # a node is a multiset of addends; the empty one is zero
     for node in (1, 2, 3):
         addends: list[str] = []
@@ -183,7 +169,7 @@ def _functional(architecture: Architecture) -> str:
             if choice == SKIP:
                 addends += nodes[source]
             elif choice != NONE and nodes[source]:
-                addends.append(f"({'+'.join(nodes[source])})@{OPERATIONS[choice]}")
+                addends.append(f"({'+'.join(nodes[source])})@{names[choice]}")
         nodes.append(tuple(sorted(addends)))
     return "+".join(nodes[-1])
 

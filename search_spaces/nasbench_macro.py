@@ -52,11 +52,6 @@ class NASBenchMacro(SearchSpace):
         self.operations = {CELL: OPERATIONS}
         self.allowed = {CELL: torch.ones(len(EDGES), len(OPERATIONS), dtype=torch.bool)}
 
-    @property
-    def arguments(self) -> dict[str, int]:
-        """The constructor arguments."""
-        return {"channels": self.channels, "in_channels": self.in_channels, "num_classes": self.num_classes}
-
     def build(self, allowed: Allowed, *, searching: bool, partial_channels: int = 1) -> Network:
         """See `SearchSpace.build`. Blocks change the number of channels, so that ``partial_channels`` must be 1."""
         wiring = Wiring(EDGES, OPERATIONS, allowed[CELL], strides=dict.fromkeys(FIRST, 2))

@@ -62,6 +62,8 @@ class Network(nn.Module):
                 which is what a stand-alone network does.
             edges: per cell type a factor for each edge as a whole ``(edges,)``.
             only: per cell type the index of the only operation to run on each edge.
+
+        Raises ValueError for ``edges`` or ``only`` without weights, KeyError for a cell type that has none.
         """
         return self.both(x, weights, edges, only)[0]
 
@@ -73,6 +75,8 @@ class Network(nn.Module):
         only: Mapping[str, Sequence[int]] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """The logits, and in training those of the auxiliary head, if there is one; see `forward`."""
+        if not weights and (edges or only):
+            raise ValueError("`edges` and `only` need the mixing weights that they go with")
         mixture = {
             cell: cast(Wiring, self.wirings[cell]).split(
                 table, edges[cell] if edges else None, only[cell] if only else None
@@ -84,7 +88,7 @@ class Network(nn.Module):
         for index, layer in enumerate(self.trunk):
             if isinstance(layer, Cell):
                 inputs = (x,) if layer.inputs == 1 else (before, x)
-                before, x = x, layer(inputs, mixture.get(layer.cell_type))
+                before, x = x, layer(inputs, mixture[layer.cell_type] if weights else None)
             else:
                 before, x = x, layer(x)
             if index == self.auxiliary_at and self.training and self.auxiliary is not None:

@@ -12,8 +12,8 @@ their names.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -31,10 +31,12 @@ class Form:
         affine: whether batch norms learn a scale and a shift. They do not in a supernet (Liu et al., 2019): the scale
             would undo the mixing weights.
         pool_norm: whether a batch norm follows each pooling, as in the supernet of DARTS.
+        extra: how operations are built that this package does not have, by name.
     """
 
     affine: bool
     pool_norm: bool = False
+    extra: Mapping[str, Builder] = field(default_factory=dict)
 
 
 class Operation(nn.Module, ABC):
@@ -72,23 +74,32 @@ class Operation(nn.Module, ABC):
                 of a repeated input (Chen, Goodfellow and Shlens, 2016, arXiv:1511.05641); else they are copied as they
                 are.
         """
-        *rows, total = copies
-        taken = {}
-        for name, tensor in tensors.items():
-            if tensor.dim() == 0:
-                taken[name] = tensor
-                continue
-            parts = tensor.unflatten(0, (total, -1))[rows]
-            if index is not None:
-                parts = parts[:, index]
-                if parts.dim() > 2 and "depthwise" not in name:
-                    parts = parts[:, :, index]
-                    parts = parts / duplicates(index)[:, None, None] if rescale else parts
-            taken[name] = parts.flatten(0, 1)
-        return taken
+        return {
+            name: adopted(tensor, copies, index, None if "depthwise" in name else index, rescale)
+            for name, tensor in tensors.items()
+        }
 
 
 Taken = dict[str, Tensor]
+
+Builder = Callable[[int, int, int, int, Form], Operation]
+"""``(copies, in_channels, out_channels, stride, form)`` to an operation."""
+
+
+def adopted(
+    tensor: Tensor, copies: Sequence[int], outputs: Tensor | None, inputs: Tensor | None, rescale: bool
+) -> Tensor:
+    """One tensor for `Operation.adopt`: some copies, with repeated output and (of a convolution) input channels."""
+    if tensor.dim() == 0:
+        return tensor
+    *rows, total = copies
+    parts = tensor.unflatten(0, (total, -1))[rows]
+    if outputs is not None:
+        parts = parts[:, outputs.to(tensor.device)]
+    if inputs is not None and parts.dim() > 2:
+        parts = parts[:, :, inputs.to(tensor.device)]
+        parts = parts / duplicates(inputs).to(tensor)[:, None, None] if rescale else parts
+    return parts.flatten(0, 1)
 
 
 class ReLUConvBN(Operation):
@@ -169,20 +180,13 @@ class FactorizedReduce(Operation):
         """See `Operation.adopt`; each half of the output repeats channels of the same half."""
         if index is None:
             return super().adopt(tensors, copies, index, rescale)
-        *rows, total = copies
         old = int(index.max()) + 1
         first, second = halves(index)
         outputs = {"conv_a": first, "conv_b": second, "norm": torch.cat([first, second + old // 2])}
-        taken = {}
-        for name, tensor in tensors.items():
-            if tensor.dim():
-                tensor = tensor.unflatten(0, (total, -1))[rows][:, outputs[name.partition(".")[0]]]
-                if tensor.dim() > 2:
-                    tensor = tensor[:, :, index]
-                    tensor = tensor / duplicates(index)[:, None, None] if rescale else tensor
-                tensor = tensor.flatten(0, 1)
-            taken[name] = tensor
-        return taken
+        return {
+            name: adopted(tensor, copies, outputs[name.partition(".")[0]], index, rescale)
+            for name, tensor in tensors.items()
+        }
 
 
 def halves(index: Tensor) -> tuple[Tensor, Tensor]:
@@ -211,7 +215,7 @@ class Shared(Operation):
 
     def adopt(self, tensors: Mapping[str, Tensor], copies: Sequence[int], index: Tensor | None, rescale: bool) -> Taken:
         """See `Operation.adopt`; the copies share what there is."""
-        return {name: t if index is None or t.dim() == 0 else t[index] for name, t in tensors.items()}
+        return {name: adopted(tensor, [0, 1], index, None, rescale) for name, tensor in tensors.items()}
 
 
 def spread(y: Tensor, weights: Tensor | None, copies: int) -> Tensor:

@@ -5,6 +5,7 @@ Written in short: ``sep3~1`` is ``sep_conv_3x3`` on the edge from node 1; nodes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -80,3 +81,20 @@ DARTS: Mapping[str, str] = MappingProxyType(
     {name: f"normal:{_long(normal)};reduce:{_long(reduce)}" for name, (normal, reduce) in SHORT.items()}
 )
 """The text of each in the form that `search_spaces.darts.DARTS.parse` reads."""
+
+EXAMPLE = DARTS["darts_v2"]
+PAIR = re.compile(r"\(\s*['\"](\w+)['\"]\s*,\s*(\d+)\s*\)")
+
+
+def from_genotype(text: str) -> str:
+    """``Genotype(normal=[('op', source), ...], ...)`` of published code in that form.
+
+    Nothing is checked: what it lacks, the form lacks too, and its parser says so.
+    """
+    cells = []
+    for cell in ("normal", "reduce"):
+        _, _, rest = text.partition(f"{cell}=[")
+        pairs = [f"{name}~{source}" for name, source in PAIR.findall(rest.partition("]")[0])]
+        nodes = [f"|{'|'.join(pairs[first : first + 2])}|" for first in range(0, len(pairs), 2)]
+        cells.append(f"{cell}:{'+'.join(nodes)}")
+    return ";".join(cells)

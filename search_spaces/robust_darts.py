@@ -5,7 +5,7 @@ Zela et al., "Understanding and Robustifying Differentiable Architecture Search"
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -88,8 +88,3 @@ class RobustDARTS(DARTS):
             cell: torch.tensor([[name in edge for name in self.operations[cell]] for edge in names[cell]])
             for cell in CELLS
         }
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The constructor arguments."""
-        return {"variant": self.variant, **{key: value for key, value in super().arguments.items() if key != "none"}}

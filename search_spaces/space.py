@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -17,6 +18,9 @@ from typing_extensions import Self
 from search_spaces.architecture import DROPPED, Allowed, Architecture
 from search_spaces.errors import ArchitectureError
 from search_spaces.network import Network
+from search_spaces.operations import Builder
+from search_spaces.rows import Rows
+from search_spaces.text import format_cell, parse_cell
 
 ENUMERABLE = 1_000_000
 """Spaces up to this size may be enumerated; larger ones are sampled."""
@@ -36,6 +40,7 @@ class SearchSpace(ABC):
         inputs: for each cell type how many incoming edges each node keeps; a node that is not named keeps all.
         fewer_inputs: whether a node may also keep fewer of them, but at least one.
         unchosen: operations that a supernet mixes in and no architecture has.
+        extra_operations: a user's own operations by name, next to those of the space.
         edge_weights: whether the space's own supernet weighs each edge among those that enter its node.
         pool: the only architectures left, where a filter kept a list of them, else None.
     """
@@ -47,6 +52,7 @@ class SearchSpace(ABC):
     inputs: Mapping[str, Mapping[int, int]] = MappingProxyType({})
     fewer_inputs: bool = False
     unchosen: frozenset[str] = frozenset()
+    extra_operations: Mapping[str, Builder] = MappingProxyType({})
     edge_weights: bool = False
     pool: tuple[Architecture, ...] | None = None
     _members: frozenset[Architecture] = frozenset()
@@ -64,48 +70,74 @@ class SearchSpace(ABC):
             partial_channels: operations see one of so many parts of the channels (Xu et al., 2020).
         """
 
-    @abstractmethod
+    def format(self, architecture: Architecture) -> str:
+        """The text of an architecture; `parse` reads it back.
+
+        Unless overridden, each cell type as `search_spaces.text.format_cell` writes it, with several ``type:text;...``.
+        """
+        self.check(architecture)
+        texts = {cell: format_cell(self.edges[cell], self.operations[cell], row) for cell, row in architecture.choices}
+        return ";".join(f"{cell}:{text}" if len(texts) > 1 else text for cell, text in texts.items())
+
     def parse(self, text: str) -> Architecture:
         """The architecture a text describes. Raises `ArchitectureError` that says where the text breaks."""
+        example = self.format(self.sample(1, Generator().manual_seed(0))[0])
+        parts = text.strip().split(";")
+        named = [part.partition(":")[::2] for part in parts] if len(self.edges) > 1 else [(*self.edges, text)]
+        if [cell for cell, _ in named] != list(self.edges):
+            raise ArchitectureError(f"{text!r} has not the cells {', '.join(self.edges)}, as in {example!r}")
+        rows = {}
+        for cell, part in named:
+            try:
+                names = self.operations[cell]
+                rows[cell] = parse_cell(part, self.edges[cell], names, self.inputs.get(cell, {}), example)
+            except ArchitectureError as error:
+                raise ArchitectureError(f"{cell}: {error}" if len(named) > 1 else str(error)) from error
+        return Architecture.of(rows)
 
-    @abstractmethod
-    def format(self, architecture: Architecture) -> str:
-        """The text of an architecture; `parse` reads it back."""
-
-    @abstractmethod
     def is_valid(self, architecture: Architecture) -> bool:
-        """Whether the output of the network depends on its input."""
+        """Whether the output of the network depends on its input.
 
-    @abstractmethod
+        Unless overridden, whether a path without ``none`` leads to the last node of each cell type.
+        """
+        return all(self._leads_on(cell, row) for cell, row in architecture.choices)
+
+    def _leads_on(self, cell: str, row: Sequence[int]) -> bool:
+        edges = self.edges[cell]
+        reached = {source for source, _ in edges} - {node for _, node in edges}
+        for (source, node), choice in sorted(zip(edges, row, strict=True)):
+            if source in reached and choice != DROPPED and self.operations[cell][choice] != "none":
+                reached.add(node)
+        return max(node for _, node in edges) in reached
+
     def canonical(self, architecture: Architecture) -> str:
-        """A text that is the same for architectures that compute the same function."""
+        """A text that is the same for architectures that compute the same function, as far as the space knows."""
+        return self.format(architecture)
 
     @property
-    @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """The constructor arguments that rebuild this (unrestricted) space."""
+        """The constructor arguments that rebuild this (unrestricted) space, as plain values.
+
+        Each is kept in an attribute of its name; `extra_operations` are not among them.
+        """
+        names = [name for name in inspect.signature(type(self)).parameters if name != "extra_operations"]
+        return {name: getattr(self, name) for name in names}
+
+    def resized(self, **changes: Any) -> Self:
+        """The (unrestricted) space with other constructor arguments, such as its channels."""
+        extra = {"extra_operations": self.extra_operations} if self.extra_operations else {}
+        return type(self)(**{**self.arguments, **changes}, **extra)
 
     def discretize(self, weights: Mapping[str, Tensor]) -> Architecture:
         """The architecture that mixing weights ``(edges, operations)`` stand for, by the space's published rule.
 
         For each node it keeps the edges with the strongest operations, and of each edge the strongest operation.
         """
-        return Architecture.of({cell: self._strongest(cell, self._masked(cell, weights)) for cell in self.edges})
+        return Architecture.of({cell: self.rows(cell).strongest(self.masked(cell, weights)) for cell in self.edges})
 
-    def _masked(self, cell: str, weights: Mapping[str, Tensor]) -> Tensor:
-        """The weights on the processor, minus infinity on what no architecture may have."""
+    def masked(self, cell: str, weights: Mapping[str, Tensor]) -> Tensor:
+        """The weights of a cell type on the processor, minus infinity on what no architecture may have."""
         return weights[cell].detach().cpu().masked_fill(~self.candidates(cell), -torch.inf)
-
-    def _strongest(self, cell: str, table: Tensor, threshold: float = -torch.inf) -> list[int]:
-        """Of each node the edges with the strongest operation; beyond the first only those above the threshold."""
-        best, choices = table.max(dim=1)
-        row = [DROPPED] * len(table)
-        for edges, keep in self._nodes(cell):
-            ranked = sorted((edge for edge in edges if best[edge] > -torch.inf), key=lambda edge: -float(best[edge]))
-            for rank, edge in enumerate(ranked[: max(keep)]):
-                if rank == 0 or best[edge] > threshold:
-                    row[edge] = int(choices[edge])
-        return row
 
     def short(self, architecture: Architecture) -> str:
         """A few letters for each edge, grouped by destination node: ``nor3 / skip none / avg3 nor1 skip``."""
@@ -169,42 +201,20 @@ class SearchSpace(ABC):
         named = torch.tensor([name not in self.unchosen for name in self.operations[cell]])
         return self.allowed[cell] & named
 
+    def rows(self, cell: str) -> Rows:
+        """What this space's architectures may have for a cell type, a `pool` left aside."""
+        kept = dict(self.inputs.get(cell, {}))
+        return Rows.of(self.edges[cell], self.candidates(cell), kept, self.fewer_inputs)
+
     def contains(self, architecture: Architecture) -> bool:
         """Whether it uses allowed operations only, keeps the right number of edges, and is in the pool, if any."""
-        for cell, row in architecture.choices:
-            table = self.candidates(cell)
-            if any(choice != DROPPED and not bool(table[edge, choice]) for edge, choice in enumerate(row)):
-                return False
-            if any(sum(row[edge] != DROPPED for edge in edges) not in keep for edges, keep in self._nodes(cell)):
-                return False
+        if not all(self.rows(cell).contains(row) for cell, row in architecture.choices):
+            return False
         return self.pool is None or architecture in self._members
-
-    def _nodes(self, cell: str) -> list[tuple[list[int], range]]:
-        """For each node with inputs the edges that enter it and how many of them may be kept."""
-        entering: dict[int, list[int]] = {}
-        for edge, (_, node) in enumerate(self.edges[cell]):
-            entering.setdefault(node, []).append(edge)
-        kept = self.inputs.get(cell, {})
-        most = [(edges, kept.get(node, len(edges))) for node, edges in entering.items()]
-        return [(edges, range(1 if self.fewer_inputs else keep, keep + 1)) for edges, keep in most]
-
-    def _subsets(self, cell: str) -> list[list[tuple[tuple[int, ...], int]]]:
-        """For each node the sets of edges it may keep, and how many choices of operations each leaves."""
-        counts = self.candidates(cell).sum(dim=1).tolist()
-        return [
-            [
-                (kept, math.prod(counts[edge] for edge in kept))
-                for count in keep
-                for kept in itertools.combinations(edges, count)
-            ]
-            for edges, keep in self._nodes(cell)
-        ]
 
     def size(self) -> int:
         """The number of architectures."""
-        if self.pool is not None:
-            return len(self.pool)
-        return math.prod(sum(count for _, count in node) for cell in self.edges for node in self._subsets(cell))
+        return math.prod(self.rows(cell).size() for cell in self.edges) if self.pool is None else len(self.pool)
 
     def prior(self) -> dict[str, Tensor]:
         """How often the architectures of this space use each operation: ``(edges, operations)``.
@@ -212,39 +222,17 @@ class SearchSpace(ABC):
         The rows sum to one; in spaces whose nodes keep some of their inputs, to the share of architectures that keep
         the edge.
         """
-        if self.pool is not None:
-            tables = [architecture.one_hot(self.operations) for architecture in self.pool]
-            return {cell: torch.stack([table[cell] for table in tables]).mean(dim=0) for cell in self.edges}
-        prior = {}
-        for cell in self.edges:
-            kept = torch.zeros(len(self.edges[cell]))
-            for node in self._subsets(cell):
-                total = sum(count for _, count in node)
-                for edges, count in node:
-                    kept[list(edges)] += count / total
-            table = self.candidates(cell)
-            prior[cell] = table / table.sum(dim=1, keepdim=True).clamp_min(1) * kept[:, None]
-        return prior
+        if self.pool is None:
+            return {cell: self.rows(cell).prior() for cell in self.edges}
+        tables = [architecture.one_hot(self.operations) for architecture in self.pool]
+        return {cell: torch.stack([table[cell] for table in tables]).mean(dim=0) for cell in self.edges}
 
     def sample(self, n: int, generator: Generator) -> list[Architecture]:
         """Architectures drawn uniformly, with replacement."""
         if self.pool is not None:
             return [self.pool[i] for i in torch.randint(len(self.pool), (n,), generator=generator).tolist()]
-        drawn: dict[str, Tensor] = {}
-        for cell in self.edges:
-            table = self.candidates(cell).float()
-            empty = table.sum(dim=1) == 0  # such an edge is never kept; it only must not upset the draw
-            choices = torch.multinomial(table + empty[:, None], n, replacement=True, generator=generator).T
-            kept = torch.zeros(n, len(table), dtype=torch.bool)
-            for node in self._subsets(cell):
-                shares = torch.tensor([count for _, count in node], dtype=torch.float64)
-                picks = torch.multinomial(shares, n, replacement=True, generator=generator).tolist()
-                members = torch.zeros(len(node), len(table), dtype=torch.bool)
-                for index, (edges, _) in enumerate(node):
-                    members[index, list(edges)] = True
-                kept |= members[picks]
-            drawn[cell] = choices.masked_fill(~kept, DROPPED)
-        return [Architecture.of({cell: rows[i].tolist() for cell, rows in drawn.items()}) for i in range(n)]
+        drawn = [self.rows(cell).sample(n, generator) for cell in self.edges]
+        return [Architecture.of(dict(zip(self.edges, rows, strict=True))) for rows in zip(*drawn, strict=True)]
 
     def enumerate(self) -> Iterator[Architecture]:
         """All architectures, the last edge varying fastest. Raises ValueError for a space that is too large."""
@@ -253,17 +241,8 @@ class SearchSpace(ABC):
             return
         if self.size() > ENUMERABLE:
             raise ValueError(f"{self.name} has {self.size():,} architectures: sample them instead")
-        for rows in itertools.product(*(self._rows(cell) for cell in self.edges)):
+        for rows in itertools.product(*(self.rows(cell).enumerate() for cell in self.edges)):
             yield Architecture.of(dict(zip(self.edges, rows, strict=True)))
-
-    def _rows(self, cell: str) -> list[tuple[int, ...]]:
-        """All choices for one cell type."""
-        options = [row.nonzero().flatten().tolist() for row in self.candidates(cell)]
-        rows: list[tuple[int, ...]] = []
-        for subsets in itertools.product(*([edges for edges, _ in node] for node in self._subsets(cell))):
-            kept = set().union(*subsets)
-            rows += itertools.product(*(options[e] if e in kept else [DROPPED] for e in range(len(options))))
-        return rows
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """The architectures of this space that are one edit away.
@@ -272,24 +251,11 @@ class SearchSpace(ABC):
         operation from a kept edge to another edge of the same node (and change it if neither edge may have the
         other's), and, with `fewer_inputs`, keep an edge more or less.
         """
-        near = []
-        for cell, row in architecture.choices:
-            options = [choices.nonzero().flatten().tolist() for choices in self.candidates(cell)]
-            for edge, old in enumerate(row):
-                if old != DROPPED:
-                    near += [architecture.replace(cell, edge, choice) for choice in options[edge] if choice != old]
-            for edges, keep in self._nodes(cell):
-                taken = [edge for edge in edges if row[edge] != DROPPED]
-                free = [edge for edge in edges if row[edge] == DROPPED]
-                for old, new in itertools.product(taken, free):
-                    moved = architecture.replace(cell, old, DROPPED)
-                    near += [
-                        moved.replace(cell, new, choice) for choice in _moved(row[old], options[old], options[new])
-                    ]
-                if len(taken) - 1 in keep:
-                    near += [architecture.replace(cell, edge, DROPPED) for edge in taken]
-                if len(taken) + 1 in keep:
-                    near += [architecture.replace(cell, edge, choice) for edge in free for choice in options[edge]]
+        near = [
+            Architecture.of({**dict(architecture.choices), cell: edited})
+            for cell, row in architecture.choices
+            for edited in self.rows(cell).neighbours(row)
+        ]
         return near if self.pool is None else [neighbour for neighbour in near if neighbour in self._members]
 
     def mutate(self, architecture: Architecture, generator: Generator) -> Architecture:
@@ -301,20 +267,6 @@ class SearchSpace(ABC):
 
     def crossover(self, one: Architecture, other: Architecture, generator: Generator) -> Architecture:
         """Each edge from one of two parents, by a fair coin; of a node that keeps some of its inputs, all edges."""
-        mixed = {}
-        for cell, mine in one.choices:
-            child, theirs = list(mine), other[cell]
-            for edges, keep in self._nodes(cell):
-                together = keep.start < len(edges)
-                coins = torch.randint(2, (1 if together else len(edges),), generator=generator).tolist()
-                for edge, coin in zip(edges, coins * len(edges) if together else coins, strict=True):
-                    child[edge] = mine[edge] if coin else theirs[edge]
-            mixed[cell] = child
-        return Architecture.of(mixed)
-
-
-def _moved(choice: int, there: Sequence[int], here: Sequence[int]) -> Sequence[int]:
-    """The operations on a new edge that are one move from an operation on the old one; the relation is symmetric."""
-    if choice in here:
-        return [choice]
-    return [other for other in here if other not in there]
+        return Architecture.of(
+            {cell: self.rows(cell).crossover(mine, other[cell], generator) for cell, mine in one.choices}
+        )

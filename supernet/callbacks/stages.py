@@ -51,7 +51,7 @@ class Stages(pl.Callback):
             if begins(stage, trainer) and pl_module.stage_start < trainer.current_epoch:
                 space = pl_module.space
                 allowed = strongest(pl_module.mixture(), space.allowed, stage["keep"])
-                deeper = type(space)(**{**space.arguments, **stage["space"]})
+                deeper = space.resized(**stage["space"])
                 pl_module.rebuild(deeper.restrict(allowed), fresh=True, stage=trainer.current_epoch)
                 log.info(
                     "epoch %d: a new stage with at most %d operations an edge, %s",

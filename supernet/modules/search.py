@@ -224,7 +224,7 @@ class SearchModule(pl.LightningModule):
         saved = checkpoint.get(STRUCTURE, {})
         if not saved:
             return
-        space = self.space if saved["arguments"] == self.space.arguments else type(self.space)(**saved["arguments"])
+        space = self.space.resized(**saved["arguments"])
         self.rebuild(
             space.restrict(saved["allowed"]), saved["partial_channels"], fresh=True, stage=saved["stage_start"]
         )

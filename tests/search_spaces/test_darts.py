@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from search_spaces import published
 from search_spaces.architecture import DROPPED, Architecture
-from search_spaces.darts import DARTS, EDGES, EXAMPLE, OPERATIONS
+from search_spaces.darts import DARTS, EDGES, OPERATIONS
 from search_spaces.errors import ArchitectureError
 from search_spaces.layers import ScaledBatchNorm
 from search_spaces.operations import FactorizedReduce, ReLUConvBN
@@ -219,6 +219,12 @@ def test_skips_stay_where_nothing_can_take_their_place():
 
 
 # Text
+
+EXAMPLE = (
+    "normal:|sep_conv_3x3~0|sep_conv_3x3~1|+|sep_conv_3x3~0|sep_conv_3x3~1|+|skip_connect~0|sep_conv_3x3~1|"
+    "+|skip_connect~0|dil_conv_3x3~2|;reduce:|max_pool_3x3~0|max_pool_3x3~1|+|max_pool_3x3~1|skip_connect~2|"
+    "+|max_pool_3x3~0|skip_connect~2|+|max_pool_3x3~1|skip_connect~2|"
+)
 
 
 @given(st.integers(0, 10**6))

@@ -93,16 +93,18 @@ def test_a_network_equals_the_plain_one_in_outputs_gradients_and_statistics(name
 def test_a_one_hot_supernet_equals_the_network_of_the_architecture_with_inherited_weights(space, partial, generator):
     supernet = randomised(space.supernet(partial))
     x = images(size=(8, 8))
-    for architecture in space.sample(4, generator):
+    for architecture in space.sample(2, generator):
         network = space.build(architecture.allowed(space.operations), searching=True, partial_channels=partial).double()
         network.inherit(supernet)
         weights = architecture.one_hot(space.operations, torch.float64)
         for training in (False, True):
-            mine, parent = copy.deepcopy(network).train(training), copy.deepcopy(supernet).train(training)
-            out = parent(x, weights, kept(architecture))
-            torch.testing.assert_close(mine(x), out, **TOLERANCE)
+            before = copy.deepcopy(supernet.state_dict())
+            out = supernet.train(training)(x, weights, kept(architecture))
+            torch.testing.assert_close(network.train(training)(x), out, **TOLERANCE)
+            supernet.load_state_dict(before)
             if partial == 1:
-                torch.testing.assert_close(copy.deepcopy(supernet).train(training)(x, weights), out, **TOLERANCE)
+                torch.testing.assert_close(supernet(x, weights), out, **TOLERANCE)
+                supernet.load_state_dict(before)
 
 
 def test_a_found_network_of_nasbench201_computes_what_its_one_hot_supernet_does(generator):
@@ -119,7 +121,7 @@ def test_a_found_network_of_nasbench201_computes_what_its_one_hot_supernet_does(
 @pytest.mark.parametrize("partial", [1, 2])
 def test_running_only_an_architecture_equals_running_all_with_its_table(space, partial, generator):
     x = images()
-    for architecture in space.sample(3, generator):
+    for architecture in space.sample(2, generator):
         supernet = randomised(space.supernet(partial))
         other = copy.deepcopy(supernet)
         before = copy.deepcopy(supernet.state_dict())
@@ -295,3 +297,26 @@ def test_counting_leaves_mode_and_statistics_alone(dtype):
     multiply_adds(network.train(), (3, 8, 8))
     assert network.training
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+
+
+def test_weights_for_edges_need_mixing_weights_and_every_cell_type_has_its_own():
+    network, x = SPACES["darts"].supernet(), torch.randn(2, 3, 8, 8)
+    with pytest.raises(ValueError, match="mixing weights"):
+        network(x, edges={"normal": torch.ones(14), "reduce": torch.ones(14)})
+    with pytest.raises(ValueError, match="mixing weights"):
+        network(x, only={"normal": [1] * 14, "reduce": [1] * 14})
+    with pytest.raises(KeyError, match="reduce"):
+        network(x, {"normal": SPACES["darts"].prior()["normal"]})
+
+
+def test_maps_may_be_on_another_device_than_the_weights(generator):
+    """A generator on the processor draws them; the weights may be on an accelerator (here: torch's meta device)."""
+    space = SPACES["darts"]
+    parent, network = space.supernet(4), space.supernet(2)
+    maps = widening(network, parent, generator)
+    state = {name: tensor.to("meta") for name, tensor in parent.state_dict().items()}
+    for rescale in (False, True):
+        adopted = network.adopt(parent, state, maps, rescale)
+        shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+        assert {name: tensor.shape for name, tensor in adopted.items()} == shapes
+        assert {tensor.device.type for tensor in adopted.values()} == {"meta"}

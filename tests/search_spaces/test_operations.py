@@ -157,14 +157,3 @@ def test_noise_is_standard_normal_and_does_not_read_its_input():
     first = noise(x)
     torch.manual_seed(3)
     assert torch.equal(noise(torch.zeros_like(x)), first)
-
-
-def test_an_unknown_operation_is_named():
-    with pytest.raises(KeyError, match="nor_conv_9x9"):
-        build("nor_conv_9x9", 1, 4, 4, 1, SEARCHING)
-
-
-@pytest.mark.parametrize("name", ["max_pool_3x3", "sep_conv_5x5", "dil_conv_3x3", "noise", "skip_connect"])
-def test_an_operation_that_keeps_the_width_refuses_to_change_it(name):
-    with pytest.raises(ValueError, match=f"{name} keeps the number of channels, it cannot make 8 of 4"):
-        build(name, 1, 4, 8, 1, SEARCHING)
