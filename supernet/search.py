@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -69,40 +70,45 @@ def search(cfg: DictConfig) -> float:
     log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
     run.fit(trainer, module, SearchData(images))
 
+    start = time.perf_counter()
     found = selection.select(module, images) if selection else module.found or module.genotype()
+    metrics = {**history.metrics, "seconds": history.seconds + time.perf_counter() - start}
     Genotype(
         search_space=space.name,
         architecture=space.format(found),
         arguments=space.arguments,
-        metrics={**history.metrics, "seconds": history.seconds},
+        metrics=metrics,
         choices=_plain(cfg.choices),
         versions=versions(),
         git_revision=git_revision(),
         config=_plain(cfg),
     ).save(run.folder)
     console = Console()
-    console.print(summary(space, found, history, image, benchmark))
+    console.print(summary(space, found, module.genotype(), metrics, image, benchmark))
     console.print(f"train it with: python train.py genotype={run.shown}", soft_wrap=True, highlight=False)
-    return history.metrics[cfg.objective]
+    return metrics[cfg.objective]
 
 
 def summary(
     space: SearchSpace,
     found: Architecture,
-    history: History,
+    last: Architecture,
+    metrics: dict[str, float],
     image: tuple[int, int, int],
     benchmark: Benchmark | None,
 ) -> Table:
-    """The table at the end of a search."""
+    """The table at the end of a search; ``last`` is what the alphas stood for in the last epoch."""
     network = space.network(found)
     rows = {
         "genotype": space.format(found).replace("+", "+\n").replace(";", "\n"),
         "parameters": f"{parameters(network):,}",
         "multiply-adds": f"{multiply_adds(network, image):,} at {'x'.join(map(str, image))}",
-        "search time": f"{history.seconds:.1f} s",
-        "supernet": f"{100 * history.metrics['accuracy/supernet']:.2f} % on the held-out half",
-        "discretized": f"{100 * history.metrics['accuracy/discretized']:.2f} % with the supernet's weights",
+        "search time": f"{metrics['seconds']:.1f} s",
+        "supernet": f"{100 * metrics['accuracy/supernet']:.2f} % on the held-out half",
+        "discretized": f"{100 * metrics['accuracy/discretized']:.2f} % with the supernet's weights",
     }
+    if found != last:
+        rows["discretized"] += ", for what the alphas said last"
     return result_table("Found", rows, found, benchmark)
 
 

@@ -1,0 +1,28 @@
+import torch
+
+from supernet.selection.base import prepare, watched
+from tests.supernet.searches import images, module
+
+
+def test_the_module_goes_where_the_images_are():
+    """Lightning takes a module back to the processor after `fit`; images stay on the device."""
+    search, data = module(), images()
+    data.device = torch.device("meta")
+    prepare(search, data)
+    assert (
+        search.device.type == search.network.stem[0].weight.device.type == search.alphas["cell"].device.type == "meta"
+    )
+
+
+def test_choices_and_noise_are_a_function_of_the_seed():
+    def draws(seed: int) -> tuple[float, float]:
+        generator = prepare(module(seed=seed), images())
+        return float(torch.rand((), generator=generator)), float(torch.rand(()))
+
+    assert draws(1) == draws(1)
+    assert draws(1) != draws(2)
+
+
+def test_a_progress_bar_leaves_nothing_in_a_pipe(capfd):
+    assert list(watched([1, 2, 3], "counting")) == [1, 2, 3]
+    assert capfd.readouterr() == ("", "")

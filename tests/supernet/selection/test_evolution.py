@@ -1,0 +1,57 @@
+import logging
+
+import pytest
+import torch
+
+from supernet.relaxations.uniform import Uniform
+from supernet.selection.evolution import EvolutionarySelection
+from tests.supernet.searches import SPACE, TWO_CELLS, fit, images, module
+
+SMALL = {"population": 4, "generations": 2, "survivors": 2}
+
+
+@pytest.mark.parametrize("space", [SPACE, TWO_CELLS], ids=["nasbench201", "darts"])
+def test_after_an_epoch_of_search_an_architecture_is_found_the_same_every_time(space):
+    search, found = module(Uniform(), space=space), []
+    fit(search)
+    for _ in range(2):
+        torch.rand(3)  # what others draw does not matter
+        found.append(EvolutionarySelection(**SMALL).select(search, images()))
+    assert found[0] == found[1]
+    assert space.contains(found[0])
+    assert space.is_valid(found[0])
+
+
+def test_the_best_of_a_whole_pool_is_what_a_plain_loop_finds(generator, caplog):
+    pool = [architecture for architecture in SPACE.sample(9, generator) if SPACE.is_valid(architecture)]
+    search, data = module(Uniform(), space=SPACE.restrict(pool=pool)), images()
+    fit(search)
+    with caplog.at_level(logging.INFO, "supernet"):
+        found = EvolutionarySelection(population=5, generations=8, survivors=2, recalibration_batches=2).select(
+            search, data
+        )
+    accuracies = {}
+    for architecture in pool:
+        network = search.discretized(architecture)
+        norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+        with torch.no_grad():
+            for number, (x, _) in enumerate(data.batches("train", shuffle=True, augment=True, drop_last=True)):
+                for layer in norms:
+                    layer.momentum = (1.0, 0.5)[number]
+                network(x)
+                if number == 1:
+                    break
+            network.eval()
+            right = sum(int((network(x).argmax(1) == y).sum()) for x, y in data.batches("valid"))
+        accuracies[architecture] = right / 24
+    assert accuracies[found] == max(accuracies.values())
+    (record,) = [record for record in caplog.records if record.name == "supernet"]
+    assert f"of {len(pool)}: {100 * accuracies[found]:.2f} %" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"population": 0}, {"mutation": 2.0}, {"recalibration_batches": 0}, {"batches": 0}]
+)
+def test_settings_without_sense_are_refused_before_any_search(settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        EvolutionarySelection(**settings)
