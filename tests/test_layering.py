@@ -14,6 +14,7 @@ LAYERS = {
     "search_spaces": 1,
     "supernet": 2,  # relaxations, formulations, gradients, and small helpers
     "supernet.benchmarks": 3,
+    "supernet.costs": 3,
     "supernet.estimators": 3,
     "supernet.warm_start": 4,
     "supernet.shrinkage": 4,
@@ -31,10 +32,18 @@ LAYERS = {
     "supernet.search": 6,
     "supernet.train": 6,
     "supernet.evaluate": 6,
+    "supernet.latency": 6,
     "search": 6,
     "train": 6,
 }
-TORCH_ONLY = ("supernet.relaxations", "supernet.formulations", "supernet.gradients")
+TORCH_ONLY = (
+    "supernet.relaxations",
+    "supernet.formulations",
+    "supernet.perturbations",
+    "supernet.gradients",
+    "supernet.hessian",
+    "supernet.alphas",
+)
 
 
 def module_name(path: Path) -> str:
