@@ -72,7 +72,8 @@ def search(cfg: DictConfig) -> float:
 
     start = time.perf_counter()
     found = selection.select(module, images) if selection else module.found or module.genotype()
-    metrics = {**history.metrics, "seconds": history.seconds + time.perf_counter() - start}
+    selecting = time.perf_counter() - start if selection else 0.0
+    metrics = {**history.metrics, "seconds": history.seconds + selecting}
     Genotype(
         search_space=space.name,
         architecture=space.format(found),

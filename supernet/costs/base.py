@@ -1,15 +1,12 @@
-"""The expected cost of the architecture that mixing weights stand for, and what it adds to the loss of the alphas.
+"""The cost of the architecture that mixing weights stand for, and what it adds to the loss of the alphas.
 
-``E = fixed + sum_e share[e] sum_o p[e, o] cost[e, o]``, the expected latency of ProxylessNAS (Cai, Zhu and Han, 2019,
-arXiv:1812.00332, section 3.3) and FBNet (Wu et al., 2019, arXiv:1812.03443), here for every cost that adds up over the
-operations. An edge's share is 1 where architectures keep all edges. Where a node keeps k of its n incoming edges it is
-k / n, or with edge normalisation ``k beta[e]``, as the betas that enter a node sum to one.
+The expected cost ``E = fixed + sum_e share[e] sum_o p[e, o] cost[e, o]`` is that of ProxylessNAS (Cai, Zhu and Han,
+2019, arXiv:1812.00332, section 3.3) and FBNet (Wu et al., 2019, arXiv:1812.03443), here for every cost that adds up
+over the operations. An edge's share is 1 where architectures keep all edges. Where a node keeps k of its n incoming
+edges it is k / n, or with edge normalisation ``k beta[e]``, as the betas that enter a node sum to one.
 """
 
 from __future__ import annotations
-
-from collections import Counter
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,61 +14,39 @@ from torch import Tensor
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
 from supernet.alphas import Mixture
+from supernet.costs.cells import CellCosts
 from supernet.costs.tables import CostTable, extremes
 from supernet.errors import UserError
-
-
-@dataclass(frozen=True)
-class CellCosts:
-    """What the expectation needs of a cell type.
-
-    Attributes:
-        costs: ``(edges, operations)``.
-        chosen: which operations an architecture can have ``(operations,)``, as zeros and ones; None for all.
-        keep: how many edges the node keeps that an edge enters ``(edges,)``.
-        share: of the edges that enter a node the part it keeps ``(edges,)``.
-    """
-
-    costs: Tensor
-    chosen: Tensor | None
-    keep: Tensor
-    share: Tensor
-
-    @classmethod
-    def of(cls, space: SearchSpace, cell: str, costs: Tensor) -> CellCosts:
-        """For a cell type of this space."""
-        ends = [end for _, end in space.edges[cell]]
-        entering = Counter(ends)
-        kept = space.inputs.get(cell, {})
-        keep = torch.tensor([kept.get(end, entering[end]) for end in ends], dtype=costs.dtype)
-        share = keep / torch.tensor([entering[end] for end in ends])
-        chosen = torch.tensor([name not in space.unchosen for name in space.operations[cell]])
-        return cls(costs, None if bool(chosen.all()) else chosen.to(costs.dtype), keep, share)
-
-    def like(self, weights: Tensor) -> CellCosts:
-        """The same on the device and in the type of these weights."""
-        chosen = None if self.chosen is None else self.chosen.to(weights)
-        return CellCosts(self.costs.to(weights), chosen, self.keep.to(weights), self.share.to(weights))
 
 
 class CostTerm:
     """A term in the loss of the alphas.
 
     Without a target ``weight E / E_0``, where ``E_0`` is the expected cost when all operations are mixed alike: the
-    weight does not depend on the unit. With a target ``weight |E / target - 1|``, which pulls from both sides (TuNAS,
-    Bender et al., 2020, arXiv:2008.06120).
+    weight does not depend on the unit. With a target ``weight |C / target - 1|``, which pulls from both sides (TuNAS,
+    Bender et al., 2020, arXiv:2008.06120). C is E, or the cost of the strongest operations with the gradient of E (a
+    straight-through estimate, Bengio, Léonard and Courville, 2013, arXiv:1308.3432): as long as alphas are undecided,
+    an expectation on target says little about the architecture that is read off.
 
     Args:
         space: what is searched.
         table: what each operation costs.
         weight: of the term.
         target: the wanted cost, in the table's unit; None for as little as possible.
+        discretized: whether C is the cost of the strongest operations.
 
     Raises:
         UserError: where no architecture comes near the target, or the weight is negative.
     """
 
-    def __init__(self, space: SearchSpace, table: CostTable, weight: float = 1.0, target: float | None = None) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        table: CostTable,
+        weight: float = 1.0,
+        target: float | None = None,
+        discretized: bool = False,
+    ) -> None:
         if weight < 0:
             raise UserError(f"cost.weight={weight}: it must not be negative")
         least, most = extremes(space, table)
@@ -84,10 +59,11 @@ class CostTerm:
         self.table = table
         self.weight = weight
         self.target = target
+        self.discretized = discretized
         self._cells = {cell: CellCosts.of(space, cell, costs) for cell, costs in table.entries.items()}
         self._copies: dict[tuple[str, torch.device, torch.dtype], CellCosts] = {}
-        alike = {cell: allowed / allowed.sum(dim=1, keepdim=True).clamp_min(1) for cell, allowed in space.allowed.items()}
-        self.reference = float(self.expected(Mixture(alike)))
+        alike = {cell: table / table.sum(dim=1, keepdim=True).clamp_min(1) for cell, table in space.allowed.items()}
+        self.reference = float(self.expectation(Mixture(alike)))
 
     @property
     def unit(self) -> str:
@@ -98,31 +74,35 @@ class CostTerm:
         """The cost of one architecture."""
         return self.table.of(architecture)
 
-    def expected(self, mixture: Mixture) -> Tensor:
-        """The expected cost, a scalar, differentiable in the mixing weights and in the edges' factors.
-
-        What a mixture gives to an operation that no architecture has (``none`` in DARTS) counts for the others in
-        proportion: it cannot make the architecture any cheaper.
-        """
-        parts = []
-        for name, weights in mixture.weights.items():
-            cell = self._like(name, weights)
-            edges = (weights * cell.costs).sum(dim=1)
-            if cell.chosen is not None:
-                smallest = torch.finfo(weights.dtype).eps
-                edges = edges * weights.sum(dim=1) / (weights * cell.chosen).sum(dim=1).clamp_min(smallest)
-            share = cell.share if mixture.edges is None else cell.keep * mixture.edges[name]
-            parts.append((share * edges).sum())
+    def expectation(self, mixture: Mixture) -> Tensor:
+        """E, a scalar, differentiable in the mixing weights and in the edges' factors."""
+        parts = [
+            self._costs(cell, weights).expected(weights, None if mixture.edges is None else mixture.edges[cell])
+            for cell, weights in mixture.weights.items()
+        ]
         return torch.stack(parts).sum() + self.table.fixed
 
+    def strongest(self, mixture: Mixture) -> Tensor:
+        """The cost of the strongest operations on the strongest edges, a scalar without a gradient."""
+        parts = [
+            self._costs(cell, weights).strongest(weights, None if mixture.edges is None else mixture.edges[cell])
+            for cell, weights in mixture.weights.items()
+        ]
+        return torch.stack(parts).sum() + self.table.fixed
+
+    def expected(self, mixture: Mixture) -> Tensor:
+        """C, a scalar with the gradient of the expectation; nothing here waits for the device."""
+        expectation = self.expectation(mixture)
+        return expectation + (self.strongest(mixture) - expectation).detach() if self.discretized else expectation
+
     def term(self, expected: Tensor) -> Tensor:
-        """What is added to the loss of the alphas, a scalar."""
+        """What is added to the loss of the alphas, a scalar, from what `expected` gives."""
         if self.target is None:
             return self.weight / self.reference * expected
         return self.weight * (expected / self.target - 1).abs()
 
-    def _like(self, cell: str, weights: Tensor) -> CellCosts:
-        """What the expectation needs, where the weights are; it is copied there once and not in every step."""
+    def _costs(self, cell: str, weights: Tensor) -> CellCosts:
+        """The costs of a cell type where the weights are; they are copied there once and not in every step."""
         key = (cell, weights.device, weights.dtype)
         if key not in self._copies:
             self._copies[key] = self._cells[cell].like(weights)
