@@ -14,13 +14,11 @@ from torch import Tensor, nn
 from search_spaces.architecture import DROPPED, Allowed, Architecture
 from search_spaces.auxiliary import AuxiliaryHead
 from search_spaces.cell import Cell
-from search_spaces.errors import ArchitectureError
 from search_spaces.network import Network
 from search_spaces.operations import Builder, FactorizedReduce, Form, Operation, ReLUConvBN
 from search_spaces.published import EXAMPLE, from_genotype
 from search_spaces.rows import Row
 from search_spaces.space import SearchSpace
-from search_spaces.text import format_cell, parse_cell
 from search_spaces.wiring import Wiring
 
 NORMAL, REDUCE = "normal", "reduce"
@@ -180,35 +178,12 @@ class DARTS(SearchSpace):
             row = self.rows(cell).strongest(table, threshold)
         return row
 
-    def format(self, architecture: Architecture) -> str:
-        """``normal:|op~source|op~source|+...;reduce:...``, one group for each of the nodes 2 to 5."""
-        self.check(architecture)
-        texts = (format_cell(EDGES, self.operations[cell], architecture[cell]) for cell in CELLS)
-        return ";".join(f"{cell}:{text}" for cell, text in zip(CELLS, texts, strict=True))
-
     def parse(self, text: str) -> Architecture:
-        """Reads what `format` writes, and the ``Genotype(normal=[('op', source), ...], ...)`` of published code.
+        """Reads what `format` writes, and the ``Genotype(normal=[('op', source), ...], ...)`` of published code."""
+        return super().parse(from_genotype(text) if text.strip().startswith("Genotype(") else text)
 
-        Raises `ArchitectureError` that names the cell, the node and the token where the text breaks.
-        """
-        compact = "".join(text.split())
-        if compact.startswith("Genotype("):
-            compact = from_genotype(compact)
-        parts = [part.partition(":")[::2] for part in compact.split(";")]
-        if [cell for cell, _ in parts] != list(CELLS):
-            raise ArchitectureError(f"{text!r} has not the two cells `normal:...;reduce:...`, as in {EXAMPLE!r}")
-        rows = {}
-        for cell, part in parts:
-            kept = {node: group.count("~") for node, group in zip(NODES, part.split("+"), strict=False)}
-            fewer = {node: count for node, count in kept.items() if 1 <= count < KEPT} if self.fewer_inputs else {}
-            known = [name for name in self.operations[cell] if name not in self.unchosen]
-            try:
-                row = parse_cell(part, EDGES, known, {**self.inputs[cell], **fewer}, EXAMPLE)
-            except ArchitectureError as error:
-                raise ArchitectureError(f"{cell}: {error}") from error
-            names = [None if choice == DROPPED else known[choice] for choice in row]
-            rows[cell] = [DROPPED if name is None else self.operations[cell].index(name) for name in names]
-        return Architecture.of(rows)
+    def _example(self) -> str:
+        return EXAMPLE
 
     def is_valid(self, architecture: Architecture) -> bool:
         """Whether each cell's output depends on its input; only ``noise`` (RobustDARTS S4) can prevent it."""

@@ -91,6 +91,7 @@ def from_genotype(text: str) -> str:
 
     Nothing is checked: what it lacks, the form lacks too, and its parser says so.
     """
+    text = "".join(text.split())
     cells = []
     for cell in ("normal", "reduce"):
         _, _, rest = text.partition(f"{cell}=[")

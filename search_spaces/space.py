@@ -80,20 +80,34 @@ class SearchSpace(ABC):
         return ";".join(f"{cell}:{text}" if len(texts) > 1 else text for cell, text in texts.items())
 
     def parse(self, text: str) -> Architecture:
-        """The architecture a text describes. Raises `ArchitectureError` that says where the text breaks."""
-        example = self.format(self.sample(1, Generator().manual_seed(0))[0])
-        parts = text.strip().split(";")
-        named = [part.partition(":")[::2] for part in parts] if len(self.edges) > 1 else [(*self.edges, text)]
+        """The architecture a text describes; what stands between its tokens may be spaced.
+
+        Raises `ArchitectureError` that names the cell, the node and the token where the text breaks.
+        """
+        several, compact = len(self.edges) > 1, "".join(text.split())
+        named = [part.partition(":")[::2] for part in compact.split(";")] if several else [(*self.edges, compact)]
         if [cell for cell, _ in named] != list(self.edges):
-            raise ArchitectureError(f"{text!r} has not the cells {', '.join(self.edges)}, as in {example!r}")
+            form = ";".join(f"{cell}:..." for cell in self.edges)
+            raise ArchitectureError(f"{text!r} has not the cells `{form}`, as in {self._example()!r}")
         rows = {}
         for cell, part in named:
             try:
-                names = self.operations[cell]
-                rows[cell] = parse_cell(part, self.edges[cell], names, self.inputs.get(cell, {}), example)
+                rows[cell] = self._parse_row(cell, part)
             except ArchitectureError as error:
-                raise ArchitectureError(f"{cell}: {error}" if len(named) > 1 else str(error)) from error
+                raise ArchitectureError(f"{cell}: {error}" if several else str(error)) from error
         return Architecture.of(rows)
+
+    def _parse_row(self, cell: str, text: str) -> list[int]:
+        edges, operations, kept = self.edges[cell], self.operations[cell], dict(self.inputs.get(cell, {}))
+        if self.fewer_inputs:
+            for node, group in zip(dict.fromkeys(node for _, node in edges), text.split("+"), strict=False):
+                kept[node] = min(kept.get(node, len(edges)), max(1, group.count("~")))
+        known = [name for name in operations if name not in self.unchosen]
+        row = parse_cell(text, edges, known, kept, self._example())
+        return [DROPPED if choice == DROPPED else operations.index(known[choice]) for choice in row]
+
+    def _example(self) -> str:
+        return self.format(self.sample(1, Generator().manual_seed(0))[0])
 
     def is_valid(self, architecture: Architecture) -> bool:
         """Whether the output of the network depends on its input.

@@ -5,6 +5,8 @@ from search_spaces.architecture import Architecture
 from search_spaces.darts import DARTS
 from search_spaces.errors import ArchitectureError
 from search_spaces.nasbench201 import NASBench201
+from search_spaces.operations import ReLUConvBN
+from search_spaces.space import SearchSpace
 from tests.search_spaces.tiny import TINY, UNEVEN, Tiny
 
 SPACE = NASBench201()
@@ -98,3 +100,79 @@ def test_architectures_of_another_shape_are_refused():
         SPACE.network(Architecture.of({"cell": [0, 1, 2, 3, 4, 5]}))
     with pytest.raises(ArchitectureError, match="normal"):
         SPACE.network(Architecture.of({"normal": [0] * 6}))
+
+
+class Plain(SearchSpace):
+    """A space that leaves everything to its base class: two cell types, one of them keeps some of its inputs."""
+
+    name = "plain"
+    unchosen = frozenset({"none"})
+
+    def __init__(self, channels: int = 4, fewer: bool = False) -> None:
+        self.channels, self.fewer, self.fewer_inputs = channels, fewer, fewer
+        self.edges = {"one": ((0, 1), (0, 2), (1, 2)), "two": ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))}
+        self.operations = dict.fromkeys(self.edges, ("none", "skip_connect", "nor_conv_3x3"))
+        self.inputs = {"two": {3: 2}}
+        self.allowed = {cell: torch.ones(len(edges), 3, dtype=torch.bool) for cell, edges in self.edges.items()}
+
+    def build(self, allowed, *, searching, partial_channels=1):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("fewer", [False, True])
+def test_text_comes_with_the_base_class_and_reads_back(fewer, generator):
+    space = Plain(fewer=fewer)
+    for architecture in space.sample(50, generator):
+        text = space.format(architecture)
+        assert space.parse(text) == architecture
+        assert space.parse(text.replace("|", " | ")) == architecture
+        assert "none" not in text
+        assert space.canonical(architecture) == text
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (("two:", "three:"), "has not the cells `one:...;two:...`"),
+    (("skip_connect~0", "skip_conect~0"), "one: node 1, .*did you mean 'skip_connect'"),
+    (("skip_connect~0", "none~0"), "one: node 1, .*unknown operation 'none'"),
+])  # fmt: skip
+def test_errors_of_the_base_class_name_the_place(change, message):
+    space = Plain()
+    text = space.format(Architecture.of({"one": [1, 1, 1], "two": [1, 1, 1, 1, -1]}))
+    with pytest.raises(ArchitectureError, match=message):
+        space.parse(text.replace(*change, 1))
+
+
+def test_the_base_class_knows_what_leads_from_the_input_to_the_output():
+    space = Plain()
+    assert space.is_valid(Architecture.of({"one": [0, 1, 0], "two": [0, 1, 0, 1, -1]}))
+    assert not space.is_valid(Architecture.of({"one": [1, 0, 0], "two": [1, 1, 1, 1, -1]}))
+    assert not space.is_valid(Architecture.of({"one": [1, 1, 1], "two": [0, 0, -1, 0, 1]}))
+
+
+def test_arguments_rebuild_a_space_and_may_be_changed():
+    space = Plain(channels=7, fewer=True)
+    assert space.arguments == {"channels": 7, "fewer": True}
+    other = space.resized(channels=9)
+    assert (other.channels, other.fewer) == (9, True)
+
+
+def test_a_users_own_operation_is_a_candidate_like_any_other(generator):
+    def five(copies, in_channels, out_channels, stride, form):
+        return ReLUConvBN(copies, in_channels, out_channels, 5, stride, form.affine)
+
+    for space in (
+        NASBench201(channels=4, cells_per_stage=1, extra_operations={"nor_conv_5x5": five}),
+        DARTS(channels=4, layers=3, extra_operations={"nor_conv_5x5": five}),
+    ):
+        cell = next(iter(space.edges))
+        assert space.operations[cell][-1] == "nor_conv_5x5"
+        assert "extra_operations" not in space.arguments
+        assert space.resized(channels=8).operations == space.operations
+        found = next(a for a in space.sample(200, generator) if "nor_conv_5x5" in space.format(a))
+        assert space.parse(space.format(found)) == found
+        supernet = space.supernet()
+        network = space.build(found.allowed(space.operations), searching=True)
+        network.inherit(supernet)
+        images = torch.randn(2, 3, 16, 16)
+        torch.testing.assert_close(network(images), supernet(images, found.one_hot(space.operations)))
+        assert space.canonical(found)
