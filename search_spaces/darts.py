@@ -6,6 +6,7 @@ Liu, Simonyan and Yang, "DARTS: Differentiable Architecture Search", 2019, arXiv
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -63,6 +64,7 @@ class DARTS(SearchSpace):
     """
 
     name = "darts"
+    least_depth = MappingProxyType({"layers": 3})
 
     def __init__(
         self,

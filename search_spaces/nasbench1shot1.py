@@ -6,6 +6,7 @@ arXiv:2001.10422, section 3 and its code.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -52,6 +53,7 @@ class NASBench1Shot1(SearchSpace):
     """
 
     edge_weights = True
+    least_depth = MappingProxyType({"layers": 3})
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -59,6 +60,7 @@ class NASBench201(SearchSpace):
     """
 
     name = "nasbench201"
+    least_depth = MappingProxyType({"cells_per_stage": 1})
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ class SearchSpace(ABC):
         unchosen: operations that a supernet mixes in and no architecture has.
         extra_operations: a user's own operations by name, next to those of the space.
         edge_weights: whether the space's own supernet weighs each edge among those that enter its node.
+        least_depth: the constructor arguments that make networks as short as they can be.
         pool: the only architectures left, where a filter kept a list of them, else None.
     """
 
@@ -54,6 +55,7 @@ class SearchSpace(ABC):
     unchosen: frozenset[str] = frozenset()
     extra_operations: Mapping[str, Builder] = MappingProxyType({})
     edge_weights: bool = False
+    least_depth: Mapping[str, int] = MappingProxyType({})
     pool: tuple[Architecture, ...] | None = None
     _members: frozenset[Architecture] = frozenset()
     in_channels: int
@@ -141,6 +143,12 @@ class SearchSpace(ABC):
         """The (unrestricted) space with other constructor arguments, such as its channels."""
         extra = {"extra_operations": self.extra_operations} if self.extra_operations else {}
         return type(self)(**{**self.arguments, **changes}, **extra)
+
+    def thin(self, channels: int) -> Self:
+        """This space with networks of so many channels and of the least depth, its restrictions kept."""
+        known = self.arguments
+        changes = {name: value for name, value in {**self.least_depth, "channels": channels}.items() if name in known}
+        return self.resized(**changes).restrict(self.allowed, self.pool)
 
     def discretize(self, weights: Mapping[str, Tensor]) -> Architecture:
         """The architecture that mixing weights ``(edges, operations)`` stand for, by the space's published rule.

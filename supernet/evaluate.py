@@ -17,13 +17,16 @@ from rich.table import Table
 from search_spaces.architecture import Architecture
 from search_spaces.errors import ArchitectureError
 from search_spaces.space import SearchSpace
-from supernet.benchmarks.base import Benchmark, UnknownRecordError
+from supernet.benchmarks.base import UnknownRecordError
 from supernet.compose import build, check
+from supernet.data.images import Images
+from supernet.data.sampling import samples
 from supernet.errors import UserError
-from supernet.estimators.base import Estimator
+from supernet.estimators.base import Estimator, Task
 from supernet.evaluation import criteria
 from supernet.files import write_atomically
 from supernet.launch import launch
+from supernet.run import build_benchmark, build_estimator, build_space
 
 
 def main() -> None:
@@ -34,9 +37,10 @@ def main() -> None:
 def evaluate(cfg: DictConfig) -> float | None:
     """Write ``scores.csv``, with a table also ``report.json``; return Kendall's tau, what a sweep maximises."""
     check(cfg)
-    space: SearchSpace = build(cfg.search_space, "search_space")
-    estimator: Estimator = build(cfg.estimator, "estimator", space=space)
-    benchmark: Benchmark | None = build(cfg.benchmark, "benchmark") if cfg.benchmark else None
+    images: Images = build(cfg.data, "data")
+    space = build_space(cfg.search_space, images)
+    estimator: Estimator = build_estimator(cfg.estimator, Task(space, samples(images, cfg.seed), cfg.seed))
+    benchmark = build_benchmark(cfg.benchmark, space)
     architectures = chosen(str(cfg.architectures), space, cfg.seed)
     truth = []
     if benchmark is not None:

@@ -19,6 +19,7 @@ from supernet.callbacks.checkpoint import AtomicCheckpointIO, EpochCheckpoint, n
 from supernet.compose import build, check, choices, load_config, save_config
 from supernet.data.images import Images
 from supernet.errors import UserError
+from supernet.estimators.base import Estimator, EstimatorFactory, Task
 
 log = logging.getLogger("supernet")
 CHECKPOINTS = "checkpoints"
@@ -119,6 +120,17 @@ def build_space(node: Any, images: Images) -> SearchSpace:
             raise UserError(f"search_space.{key}={node[key]}, but the images have {value}; leave it out")
     space: SearchSpace = build(node, "search_space", **found)
     return space
+
+
+def build_estimator(node: Any, task: Task) -> Estimator:
+    """The estimator for this task. Raises `UserError` where its arguments are wrong or do not fit the task."""
+    factory: EstimatorFactory = build(node, "estimator")
+    if isinstance(factory, Estimator) or not callable(factory):
+        raise UserError("estimator: its configuration needs `_partial_: true`, because the task completes it")
+    try:
+        return factory(task)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"estimator: {error}") from error
 
 
 def build_benchmark(node: Any, space: SearchSpace) -> Benchmark | None:

@@ -133,6 +133,11 @@ class Images:
         """The labels of the split ``(images,)``, int64 on the CPU, in the order of `positions`."""
         return self._set(split).labels[self.positions(split)]
 
+    def plain(self, positions: Tensor) -> Tensor:
+        """Images of the training set at these positions ``(images, channels, h, w)``, normalised, not augmented."""
+        (raw,) = self._train.pixels.batches(positions, len(positions))
+        return normalize(raw, self.mean.to(self.device), self.std.to(self.device))
+
     def batches(
         self,
         split: Split,

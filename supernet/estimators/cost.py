@@ -6,40 +6,30 @@ Bigger is scored higher. On NAS-Bench-201 multiply-adds and parameters rank abou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
-
-import torch
-from torch import Tensor
 
 from search_spaces.architecture import Architecture
 from search_spaces.network import multiply_adds, parameters
-from search_spaces.space import SearchSpace
-from supernet.estimators.base import Estimator
+from supernet.estimators.base import Measured, Task
 
 
-class Cost(Estimator):
-    """Parameters or multiply-adds of the stand-alone network.
+class Cost(Measured):
+    """Parameters or multiply-adds of the stand-alone network, of disconnected ones too.
 
     Args:
-        space: the space the architectures belong to.
+        task: what is scored; multiply-adds are those for one of its images.
         unit: ``parameters`` or ``multiply_adds``.
-        size: height and width of the images; it matters for multiply-adds.
     """
 
-    def __init__(self, space: SearchSpace, unit: Literal["parameters", "multiply_adds"], size: int = 32) -> None:
+    def __init__(self, task: Task, unit: Literal["parameters", "multiply_adds"]) -> None:
         if unit not in ("parameters", "multiply_adds"):
             raise ValueError(f"unit is {unit!r}: it must be 'parameters' or 'multiply_adds'")
-        self.space = space
+        self.task = task
         self.unit = unit
-        self.size = size
 
-    def score(self, architectures: Sequence[Architecture]) -> Tensor:
-        """See `Estimator.score`."""
-        return torch.tensor([self._cost(architecture) for architecture in architectures], dtype=torch.float64)
-
-    def _cost(self, architecture: Architecture) -> int:
-        network = self.space.network(architecture)
+    def measurements(self, architecture: Architecture) -> tuple[float, ...]:
+        """See `Measured.measurements`."""
+        network = self.task.space.network(architecture)
         if self.unit == "parameters":
-            return parameters(network)
-        return multiply_adds(network, (self.space.in_channels, self.size, self.size))
+            return (float(parameters(network)),)
+        return (float(multiply_adds(network, self.task.samples.image)),)

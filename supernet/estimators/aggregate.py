@@ -1,0 +1,69 @@
+"""Several scores made one by their ranks, which have a common scale.
+
+The sum of logarithms of ranks is that of AZ-NAS (Lee and Ham, 2024, arXiv:2403.19232): one very bad score sinks an
+architecture, which no other can make up for. The plain sum of ranks is that of TE-NAS (Chen et al., 2021,
+arXiv:2102.11535).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from search_spaces.architecture import Architecture
+from supernet.estimators.base import EstimatorFactory, Measured, Task
+
+
+class RankAggregate(Measured):
+    """Combines the scores of several estimators; it depends on all architectures that are scored together.
+
+    Args:
+        task: what is scored.
+        estimators: what is combined, by name; each must be `Measured`.
+        scale: ``log``: the sum of ``log(rank / m)`` among m architectures, rank m the best; ``linear``: that of ranks.
+    """
+
+    def __init__(
+        self, task: Task, estimators: Mapping[str, EstimatorFactory], scale: Literal["log", "linear"] = "log"
+    ) -> None:
+        if scale not in ("log", "linear"):
+            raise ValueError(f"scale is {scale!r}: it must be 'log' or 'linear'")
+        if not estimators:
+            raise ValueError("there are no estimators to combine")
+        self.scale = scale
+        self.parts: dict[str, Measured] = {}
+        for name, factory in estimators.items():
+            part = factory(task)
+            if not isinstance(part, Measured):
+                raise ValueError(f"{name} cannot be combined: it scores architectures only together")
+            self.parts[name] = part
+        self.names = tuple(
+            name if len(part.names) == 1 else f"{name}.{inner}"
+            for name, part in self.parts.items()
+            for inner in part.names
+        )
+
+    def measurements(self, architecture: Architecture) -> tuple[float, ...]:
+        """See `Measured.measurements`: those of all parts."""
+        return tuple(number for part in self.parts.values() for number in part.measurements(architecture))
+
+    def combine(self, measurements: Tensor) -> Tensor:
+        """See `Measured.combine`."""
+        columns = measurements.split([len(part.names) for part in self.parts.values()], dim=1)
+        scores = [part.combine(column) for part, column in zip(self.parts.values(), columns, strict=True)]
+        return rank_sum(torch.stack(scores, dim=1), self.scale)
+
+
+def rank_sum(scores: Tensor, scale: Literal["log", "linear"] = "log") -> Tensor:
+    """One score ``(architectures,)`` from several ``(architectures, scores)``, in float64.
+
+    Equal scores share their mean rank; what is not a number ranks with minus infinity.
+    """
+    found = scores.double().nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    ranks = torch.from_numpy(stats.rankdata(found.numpy(), axis=0))
+    shares = ranks / len(ranks)
+    return (shares.log() if scale == "log" else shares).sum(dim=1)

@@ -1,0 +1,1 @@
+"""Training-free scores, one file each: what an untrained network says about the accuracy it will have."""

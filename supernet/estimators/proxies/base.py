@@ -1,0 +1,107 @@
+"""The contract of training-free scores: fresh networks, declared conditions, and averages over several of them."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.architecture import Architecture
+from supernet import seeds
+from supernet.estimators.base import Measured, Task
+from supernet.estimators.proxies.initialisation import Initialisation, initialise
+from supernet.estimators.proxies.normalisation import Normalisation, normalised
+
+Input = Literal["images", "noise", "ones"]
+
+
+class Proxy(Measured):
+    """Scores an architecture by an untrained network of it.
+
+    A subclass says under which conditions it looks (the attributes), and `measure` looks: always at a fresh network, in
+    training mode, which it may change at will. Architectures without a path from input to output score minus infinity,
+    and so does whatever is not a number.
+
+    Attributes:
+        input: what the network is shown: ``images`` of the task, standard normal ``noise`` or ``ones`` of their size.
+        uses_labels: whether the score depends on the labels.
+        initialisation: how the weights are drawn, see `initialise`.
+        normalisation: what batch norms normalise by, see `normalised`.
+        dtype: the precision of network and images.
+
+    Args:
+        task: what is scored.
+        batch_size: images in a batch.
+        batches: how many batches the score is averaged over.
+        inits: how many initialisations the score is averaged over.
+    """
+
+    input: ClassVar[Input] = "images"
+    uses_labels: ClassVar[bool] = False
+    initialisation: ClassVar[Initialisation] = "default"
+    normalisation: ClassVar[Normalisation] = "batch"
+    dtype: ClassVar[torch.dtype] = torch.float32
+
+    def __init__(self, task: Task, batch_size: int = 64, batches: int = 1, inits: int = 1) -> None:
+        for name, value in (("batch_size", batch_size), ("batches", batches), ("inits", inits)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value}: it must be a whole number, at least 1")
+        if self.input == "images" and batch_size > len(task.samples.labels):
+            raise ValueError(f"batch_size is {batch_size}, but there are {len(task.samples.labels)} images")
+        self.task = task
+        self.batch_size = batch_size
+        self.batches = batches
+        self.inits = inits
+
+    @abstractmethod
+    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, ...] | float:
+        """A number for each of `names` (a bare one for one), higher is better.
+
+        Args:
+            network: from images to logits; a `Network`, or one with its mixing weights (`Mixed`). It is nobody else's.
+            images: ``(batch, channels, h, w)``.
+            labels: ``(batch,)``.
+        """
+
+    def measurements(self, architecture: Architecture) -> tuple[float, ...]:
+        """See `Measured.measurements`."""
+        if not self.task.space.is_valid(architecture):
+            return (-math.inf,) * len(self.names)
+        return self.average(lambda: self.task.space.network(architecture))
+
+    def average(self, build: Callable[[], nn.Module]) -> tuple[float, ...]:
+        """The mean measurements of networks that ``build`` gives, over initialisations and batches.
+
+        Networks of the same form get the same weights, and all the same images: a function of the seed.
+        """
+        total = [0.0] * len(self.names)
+        device, seed = self.task.device, self.task.seed
+        cuda = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            for init in range(self.inits):
+                for number in range(self.batches):
+                    torch.manual_seed(seeds.derive(seed, seeds.SCORE, init))
+                    network = build()
+                    initialise(network, self.initialisation)
+                    network = network.to(device, self.dtype).train()
+                    torch.manual_seed(seeds.derive(seed, seeds.SCORE, init, number))
+                    images, labels = self.batch(number)
+                    with normalised(self.normalisation):
+                        found = self.measure(network, images, labels)
+                    for index, value in enumerate(found if isinstance(found, tuple) else (found,)):
+                        total[index] += value / (self.inits * self.batches)
+        return tuple(value if math.isfinite(value) else -math.inf for value in total)
+
+    def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Batch ``number`` of what networks are shown. What are not images gets labels in turn."""
+        if self.input == "images":
+            images, labels = self.task.samples.batch(self.batch_size, number, self.task.device)
+            return images.to(self.dtype), labels
+        shape = (self.batch_size, *self.task.samples.image)
+        labels = torch.arange(self.batch_size) % self.task.samples.num_classes
+        images = torch.ones(shape) if self.input == "ones" else torch.randn(shape)
+        return images.to(self.task.device, self.dtype), labels.to(self.task.device)

@@ -1,0 +1,37 @@
+"""NASWOT: how well the ReLUs of an untrained network tell the images of a batch apart.
+
+Mellor, Turner, Storkey and Crowley, "Neural Architecture Search without Training", 2021, arXiv:2006.04647, equations 1
+and 2.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from supernet.estimators.proxies.activations import activations
+from supernet.estimators.proxies.base import Proxy
+
+
+class NASWOT(Proxy):
+    """The log-determinant of the kernel of binary activation codes."""
+
+    @torch.no_grad()
+    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """See `naswot`."""
+        return float(naswot(network, images))
+
+
+def naswot(network: nn.Module, images: Tensor) -> Tensor:
+    """``log |det K|``, where ``K_ij`` counts the units that are active for both or for neither of two images: a scalar.
+
+    Minus infinity where two images have the same code.
+    """
+    kernel = images.new_zeros(len(images), len(images), dtype=torch.float64)
+    for activation in activations(network, images)[1]:
+        code = (activation.values > 0).flatten(1).to(torch.float32)
+        both = code @ code.T
+        active = code.sum(dim=1)
+        # (1 - B)(1 - B)' = units - active_i - active_j + BB'
+        kernel += activation.count * (2 * both + code.shape[1] - active[:, None] - active[None, :]).double()
+    return torch.linalg.slogdet(kernel).logabsdet
