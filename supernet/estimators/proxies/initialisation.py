@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from supernet.estimators.proxies.layers import layers
 
@@ -24,14 +25,14 @@ def initialise(network: nn.Module, how: Initialisation) -> None:
         raise ValueError(f"initialisation is {how!r}: it must be one of {', '.join(get_args(Initialisation))}")
     if how == "default":
         return
-    draw = {
+    draw: dict[Initialisation, Callable[[Tensor], Tensor]] = {
         "kaiming_fan_in": functools.partial(nn.init.kaiming_normal_, mode="fan_in", nonlinearity="relu"),
         "kaiming_fan_out": functools.partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu"),
         "normal": nn.init.normal_,
-    }[how]
+    }
     for layer in layers(network):
         for weight in layer.split(layer.module.weight):
-            draw(weight)
+            draw[how](weight)
         if layer.module.bias is not None:
             nn.init.zeros_(layer.module.bias)
     for module in network.modules():

@@ -42,13 +42,13 @@ def weights(network: nn.Module) -> list[Tensor]:
     return [layer.module.weight for layer in layers(network)]
 
 
-def weight_gradients(scalar: Tensor, network: nn.Module, **options: bool) -> list[Tensor]:
-    """The gradient of a scalar for each of `weights`, zero where it does not depend on them.
-
-    ``options`` are those of `torch.autograd.grad`, such as ``create_graph``.
-    """
-    inputs: Sequence[Tensor] = weights(network)
-    return list(torch.autograd.grad(scalar, inputs, allow_unused=True, materialize_grads=True, **options))
+def weight_gradients(scalar: Tensor, network: nn.Module, create_graph: bool = False) -> list[Tensor]:
+    """The gradient of a scalar for each of `weights`, zero where it does not depend on them."""
+    return list(
+        torch.autograd.grad(
+            scalar, weights(network), create_graph=create_graph, allow_unused=True, materialize_grads=True
+        )
+    )
 
 
 def per_edge(network: nn.Module, tensors: Sequence[Tensor]) -> list[Tensor]:
