@@ -41,13 +41,13 @@ def curvature(module: SearchModule, batches: Sequence[Batch], tolerance: float =
 
 def validation_loss(module: SearchModule, batch: Batch) -> Callable[[Sequence[Tensor]], Tensor]:
     """From alphas to the mean loss of a batch under their mean mixture, at the module's weights."""
-    weights = detached(module._weights)
+    weights = detached(module.weights)
     images, labels = batch[0].to(weights[0]), batch[1].to(weights[0].device)
 
     def loss(alphas: Sequence[Tensor]) -> Tensor:
         noise = seeds.derive(module.seed, seeds.NOISE, module.current_epoch)
         seeds.global_generator(module.device).manual_seed(noise)  # for the dropout on skips, if any
-        logits = module._logits(weights, module.alphas.expected(alphas), images, track=False)
+        logits = module.logits(weights, module.alphas.expected(alphas), images, track=False)
         return F.cross_entropy(logits, labels)
 
     return loss

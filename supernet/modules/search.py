@@ -83,6 +83,9 @@ class SearchModule(pl.LightningModule):
         perturbation: train the weights at a mixture near the current one (SDARTS).
         cost: a term for the size or the latency of the architecture in the loss of the alphas.
 
+    Attributes:
+        weights: the parameters of the network.
+
     Logged, accuracies as fractions: in training ``loss/*`` and ``accuracy/*`` of the two halves (``weights``,
     ``alphas``); in validation on the held-out half those of the ``supernet`` under its mean mixture, the accuracy of
     the ``discretized`` architecture with inherited weights, and the ``discretization_gap`` between the two.
@@ -179,7 +182,7 @@ class SearchModule(pl.LightningModule):
         number = self.stage_start if stage is None else stage
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(self.seed, seeds.WEIGHTS, number))
-            network = space.supernet(partial_channels).to(self._weights[0])
+            network = space.supernet(partial_channels).to(self.weights[0])
             if fresh:
                 torch.manual_seed(seeds.derive(self.seed, seeds.ALPHAS, number))
                 for parameter in self.alphas.tensors():
@@ -196,7 +199,7 @@ class SearchModule(pl.LightningModule):
         if self._trainer is not None and self.trainer.optimizers:
             weights, arch = self.trainer.optimizers
             if fresh:
-                replace_parameters(weights, self._weights)
+                replace_parameters(weights, self.weights)
                 arch.state.clear()
             else:
                 transfer_optimizer(weights, self.network, parent, maps, rescale)
@@ -206,7 +209,7 @@ class SearchModule(pl.LightningModule):
         self.network: Network = network.to(memory_format=torch.channels_last)
         self.network.train(self.training)
         self._names = [name for name, _ in self.network.named_parameters()]
-        self._weights = list(self.network.parameters())
+        self.weights = list(self.network.parameters())
         self._norms = [layer for layer in self.network.modules() if isinstance(layer, nn.BatchNorm2d)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -240,7 +243,7 @@ class SearchModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its scheduler, Adam for the alphas (unless configured otherwise)."""
-        weights = self.weight_optimizer(self._weights)
+        weights = self.weight_optimizer(self.weights)
         options = dict(self.arch_optimizer.keywords)
         if options.get("weight_decay", 0.0) is None:
             options["weight_decay"] = self.relaxation.weight_decay
@@ -291,16 +294,16 @@ class SearchModule(pl.LightningModule):
             track = track and part is train
             if track and self.perturbation is not None:
                 mixture = self._perturbed(mixture, part, noise + sample)
-            logits = self._logits(weights, mixture, part[0], track)
+            logits = self.logits(weights, mixture, part[0], track)
             value = F.cross_entropy(logits, part[1])
             seen.setdefault("weights" if part is train else "alphas", (value.detach(), logits.detach()))
             return value
 
         group = optimizer.param_groups[0]
-        states = [optimizer.state.get(weight, {}).get("momentum_buffer") for weight in self._weights]
+        states = [optimizer.state.get(weight, {}).get("momentum_buffer") for weight in self.weights]
         buffers = [buffer for buffer in states if buffer is not None]
         problem = Problem(
-            self._weights,
+            self.weights,
             self.alphas.tensors(),
             functools.partial(loss, False),
             lr=group["lr"],
@@ -311,12 +314,13 @@ class SearchModule(pl.LightningModule):
         )
         return problem, dataclasses.replace(problem, loss=functools.partial(loss, True))
 
-    def _logits(self, weights: Sequence[Tensor], mixture: Mixture, images: Tensor, track: bool) -> Tensor:
+    def logits(self, weights: Sequence[Tensor], mixture: Mixture, images: Tensor, track: bool) -> Tensor:
+        """The supernet's logits at any weights (in the order of `weights`); ``track`` updates running statistics."""
         inputs = (images, mixture.weights, mixture.edges, mixture.only)
         for layer in self._norms:
             layer.track_running_stats = track
         try:
-            if weights is self._weights:
+            if weights is self.weights:
                 return self.network(*inputs)
             return functional_call(self.network, dict(zip(self._names, weights, strict=True)), inputs)
         finally:
@@ -328,7 +332,7 @@ class SearchModule(pl.LightningModule):
         generator = torch.Generator(self.device).manual_seed(seed)
 
         def loss(weights: Mapping[str, Tensor]) -> Tensor:
-            frozen = dict(zip(self._names, gradients.detached(self._weights), strict=True))
+            frozen = dict(zip(self._names, gradients.detached(self.weights), strict=True))
             return F.cross_entropy(functional_call(self.network, frozen, (batch[0], weights, mixture.edges)), batch[1])
 
         self.network.eval()
@@ -352,9 +356,9 @@ class SearchModule(pl.LightningModule):
         optimizer.step()
 
     def _step_weights(self, optimizer: Any, grads: Sequence[Tensor]) -> None:
-        for weight, grad in zip(self._weights, grads, strict=True):
+        for weight, grad in zip(self.weights, grads, strict=True):
             weight.grad = grad
-        norm = nn.utils.clip_grad_norm_(self._weights, self.clip) if self.clip else gradients.norm(grads)
+        norm = nn.utils.clip_grad_norm_(self.weights, self.clip) if self.clip else gradients.norm(grads)
         self._log_norm("weights", norm)
         optimizer.step()
 
