@@ -1,0 +1,34 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from supernet.estimators.proxies.jacob_cov import input_gradients, jacob_cov, jacobian_score
+from tests.supernet.estimators.proxies.references import pair
+
+
+def test_it_is_the_published_statistic_of_the_input_gradients():
+    network, reference, images, _ = pair()
+    inputs = images.clone().requires_grad_()
+    reference(inputs).backward(torch.ones(len(images), 10, dtype=torch.float64))
+    values = np.linalg.eigvalsh(np.corrcoef(inputs.grad.flatten(1).numpy())).clip(0)
+    expected = -np.sum(np.log(values + 1e-5) + 1 / (values + 1e-5))
+    assert float(jacob_cov(network, images)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_independent_reactions_score_highest_and_equal_ones_lowest():
+    different = torch.eye(4, dtype=torch.float64) - 0.25  # correlations of -1/3
+    best, worst = -4 * (math.log(1 + 1e-5) + 1 / (1 + 1e-5)), jacobian_score(torch.arange(5.0).expand(4, 5))
+    orthogonal = torch.tensor([[1.0, -1, 0, 0], [0, 0, 1, -1]])
+    assert float(jacobian_score(orthogonal)) == pytest.approx(best / 2)
+    assert worst < jacobian_score(different) < best
+    # One eigenvalue of 4 and three of 0.
+    assert float(worst) == pytest.approx(-(math.log(4) + 0.25 + 3 * (math.log(1e-5) + 1e5)), rel=1e-4)
+
+
+def test_the_caller_keeps_its_images():
+    network, _, images, _ = pair()
+    assert input_gradients(network, images).shape == (6, 3 * 8 * 8)
+    assert not images.requires_grad
+    assert images.grad is None

@@ -1,0 +1,46 @@
+import pytest
+import torch
+from torch import nn
+
+from supernet.estimators.proxies.normalisation import normalised
+from supernet.estimators.proxies.zen import pooled, zen
+from tests.supernet.estimators.proxies.references import pair
+
+
+class OneConvolution(nn.Module):
+    def __init__(self, norm: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1, bias=False)
+        self.norm = nn.BatchNorm2d(4, eps=1e-12) if norm else nn.Identity()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x):
+        return self.pool(self.norm(self.conv(x))).flatten(1)
+
+
+def test_a_batch_norm_takes_away_and_gives_back_the_scale_of_its_input():
+    # Without a batch norm the score follows the scale of the weights; with one the sum of log variances restores it.
+    torch.manual_seed(0)
+    network = OneConvolution(norm=True).double().train()
+    images, noise = torch.randn(2, 5, 3, 8, 8, dtype=torch.float64)
+    score = zen(network, images, noise)
+    network.conv.weight.data *= 10
+    torch.testing.assert_close(zen(network, images, noise), score + torch.tensor(10.0, dtype=torch.float64).log())
+
+
+def test_a_linear_network_changes_as_its_convolution_does():
+    torch.manual_seed(0)
+    network = OneConvolution(norm=True).double().train()
+    images, noise = torch.randn(2, 5, 3, 8, 8, dtype=torch.float64)
+    with normalised("identity"), torch.no_grad():
+        change = network.conv(0.01 * noise).abs().flatten(1).sum(1).mean().log()
+        variances = network.conv(images).transpose(0, 1).flatten(1).var(dim=1)
+        network.norm.running_var.copy_(variances)
+        assert float(zen(network, images, noise)) == pytest.approx(float(change + variances.mean().sqrt().log()))
+
+
+def test_features_are_those_before_the_global_pooling():
+    network, _, images, _ = pair()
+    with torch.no_grad():
+        assert pooled(network, images).shape == (6, 16, 2, 2)
+        torch.testing.assert_close(network.head[-1](pooled(network, images).mean(dim=(2, 3))), network(images))
