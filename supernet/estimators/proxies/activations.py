@@ -46,8 +46,9 @@ def activations(network: nn.Module, images: Tensor) -> tuple[Tensor, list[Activa
         running.pop()
 
     def record(output: Tensor) -> None:
-        # Inside an operation the maps of its edges lie side by side.
-        parts = output.unflatten(1, (running[0].copies, -1)).unbind(1) if running else (output,)
+        # Inside an operation the maps of its edges lie side by side, or each edge has a dimension of its own already.
+        channels = output.flatten(1, 2) if output.dim() == 5 else output
+        parts = channels.unflatten(1, (running[0].copies, -1)).unbind(1) if running else (output,)
         found.extend(Activation(part, 1) for part in parts)
 
     hooks = []

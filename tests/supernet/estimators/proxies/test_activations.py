@@ -2,6 +2,8 @@ import torch
 from torch import nn
 
 from search_spaces.darts import DARTS
+from search_spaces.nasbench1shot1 import NASBench1Shot1
+from search_spaces.nasbench101 import ConvBNReLU
 from supernet.estimators.proxies.activations import activations
 from tests.supernet.estimators.tasks import SMALL, Published, task
 
@@ -39,3 +41,15 @@ def test_the_values_are_those_of_published_modules():
     ours = sorted(float(one.values.sum()) for one in found for _ in range(one.count))
     theirs = sorted(float(one.values.sum()) for one in reference)
     torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), rtol=1e-4, atol=1e-3)
+
+
+def test_each_edge_has_a_map_of_its_own():
+    space = NASBench1Shot1(1, channels=4, layers=3)
+    (architecture,) = space.sample(1, torch.Generator().manual_seed(0))
+    network, (images, _) = space.network(architecture).train(), task(space).samples.batch(4)
+    edges = sum(layer.copies for layer in network.modules() if isinstance(layer, ConvBNReLU))
+    with torch.no_grad():
+        found = activations(network, images)[1]
+    assert len(found) == 1 + edges  # the stem has one
+    assert any(layer.copies > 1 for layer in network.modules() if isinstance(layer, ConvBNReLU))
+    assert {activation.values.dim() for activation in found} == {4}

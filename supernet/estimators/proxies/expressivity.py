@@ -1,0 +1,44 @@
+"""AZ-NAS's expressivity: how evenly the features of a network fill their channels.
+
+Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", 2024, arXiv:2403.19232.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from supernet.estimators.proxies.base import Proxy
+from supernet.estimators.proxies.features import features
+
+
+class Expressivity(Proxy):
+    """The sum of the entropies of all feature maps, of noise in a network that is drawn with Kaiming's variance."""
+
+    input = "noise"
+    initialisation = "kaiming_fan_in"
+
+    @torch.no_grad()
+    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """See `entropies`."""
+        return float(entropies(features(network, images)[1]).sum())
+
+
+def entropies(features: Sequence[Tensor]) -> Tensor:
+    """``s_l = -sum_c p_c log p_c`` of each feature map, in float64: ``(maps,)``.
+
+    ``p`` are the eigenvalues of the covariance of a map's channels over images and pixels, as shares of their sum. A
+    map without variance has no entropy: not a number.
+
+    Args:
+        features: maps ``(batch, channels, h, w)``, from `features`.
+    """
+    found = []
+    for feature in features:
+        channels = feature.detach().transpose(0, 1).flatten(1)
+        covariance = torch.cov(channels, correction=0).reshape(len(channels), len(channels))
+        eigenvalues = torch.linalg.eigvalsh(covariance.double()).clamp_min(0)
+        found.append(torch.special.entr(eigenvalues / eigenvalues.sum()).sum())
+    return torch.stack(found)
