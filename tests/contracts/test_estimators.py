@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import pytest
@@ -31,11 +32,17 @@ SPACES = [
 
 def estimator(name, some=None, **arguments):
     """The estimator of a file for a task, with one small batch."""
-    factory = build("estimator", name)
-    target = factory.func
-    if issubclass(target, Proxy):
-        arguments = {"batch_size": min(factory.keywords["batch_size"], 20), "inits": 1, "batches": 1, **arguments}
-    return factory(some or task(), **arguments)
+    return small(build("estimator", name))(some or task(), **arguments)
+
+
+def small(factory):
+    """The factory of an estimator that looks at one small batch, or of an aggregate of such."""
+    if issubclass(factory.func, RankAggregate):
+        parts = {name: small(part) for name, part in factory.keywords["estimators"].items()}
+        return functools.partial(factory, estimators=parts)
+    if issubclass(factory.func, Proxy):
+        return functools.partial(factory, batch_size=min(factory.keywords["batch_size"], 20), inits=1, batches=1)
+    return factory
 
 
 def proxies(made) -> list[Proxy]:
@@ -80,11 +87,10 @@ def test_another_seed_may_give_another_score_and_several_are_averaged(name):
     (architecture,) = valid(SMALL, 1)
     single = estimator(name).measurements(architecture)
     more = estimator(name, inits=2, batches=2).measurements(architecture)
-    parts = []
+    parts, made = [], estimator(name)
     for init in range(2):
         for number in range(2):
-            made = estimator(name)
-            parts.append(one(made, lambda: SMALL.network(architecture), init, number))
+            parts.append(one(made, lambda: made.task.space.network(architecture), init, number))
     assert more == pytest.approx(tuple(sum(column) / 4 for column in zip(*parts, strict=True)))
     assert parts[0] == single
 

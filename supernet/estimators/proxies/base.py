@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from supernet.estimators.proxies.initialisation import Initialisation, initialis
 from supernet.estimators.proxies.normalisation import Normalisation, normalised
 
 Input = Literal["images", "noise", "ones"]
+Built = TypeVar("Built", bound=nn.Module)
 
 
 class Proxy(Measured):
@@ -73,10 +74,13 @@ class Proxy(Measured):
             return (-math.inf,) * len(self.names)
         return self.average(lambda: self.task.space.network(architecture))
 
-    def average(self, build: Callable[[], nn.Module]) -> tuple[float, ...]:
+    def average(
+        self, build: Callable[[], Built], look_at: Callable[[Built], nn.Module] = lambda network: network
+    ) -> tuple[float, ...]:
         """The mean measurements of networks that ``build`` gives, over initialisations and batches.
 
-        Networks of the same form get the same weights, and all the same images: a function of the seed.
+        Networks of the same form get the same weights, and all the same images: a function of the seed. ``look_at``
+        makes of a network with its weights what is measured, such as a part of it.
         """
         total = [0.0] * len(self.names)
         device, seed = self.task.device, self.task.seed
@@ -87,11 +91,11 @@ class Proxy(Measured):
                     torch.manual_seed(seeds.derive(seed, seeds.SCORE, init))
                     network = build()
                     initialise(network, self.initialisation)
-                    network = network.to(device, self.dtype).train()
+                    seen = look_at(network).to(device, self.dtype).train()
                     torch.manual_seed(seeds.derive(seed, seeds.SCORE, init, number))
                     images, labels = self.batch(number)
                     with normalised(self.normalisation):
-                        found = self.measure(network, images, labels)
+                        found = self.measure(seen, images, labels)
                     for index, value in enumerate(found if isinstance(found, tuple) else (found,)):
                         total[index] += value / (self.inits * self.batches)
         return tuple(value if math.isfinite(value) else -math.inf for value in total)

@@ -6,11 +6,10 @@ Search", 2021, arXiv:2102.08099.
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from torch import Tensor, nn
 
+from supernet.estimators.base import Task
 from supernet.estimators.proxies.base import Proxy
 from supernet.estimators.proxies.jacob_cov import input_gradients
 
@@ -20,9 +19,24 @@ MANY = 100
 
 
 class EPENAS(Proxy):
-    """The correlations between input gradients, class by class."""
+    """The correlations between input gradients, class by class.
+
+    Args:
+        task: what is scored.
+        batch_size: images in a batch, at least two of each class.
+        batches: how many batches the score is averaged over.
+        inits: how many initialisations the score is averaged over.
+    """
 
     uses_labels = True
+
+    def __init__(self, task: Task, batch_size: int = 64, batches: int = 1, inits: int = 1) -> None:
+        super().__init__(task, batch_size, batches, inits)
+        if batch_size < 2 * task.samples.num_classes:
+            raise ValueError(
+                f"batch_size is {batch_size}: correlations within {task.samples.num_classes} classes need two images "
+                f"of each, at least {2 * task.samples.num_classes}"
+            )
 
     def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """See `class_correlations`."""
@@ -32,13 +46,16 @@ class EPENAS(Proxy):
 def class_correlations(rows: Tensor, labels: Tensor) -> Tensor:
     """``sum_c |s_c|`` with ``s_c = sum log(|M_c| + 1e-5)``, a scalar; M_c are the correlations of the rows of class c.
 
-    With more than 100 classes the sum of ``|s_i - s_j|`` over pairs of them, over their number.
+    With more than 100 classes ``s_c`` is divided by the number of images in the class, and the score is
+    ``sum_ij |s_i - s_j|`` over the number of classes, as in the authors' code.
     """
-    sums = []
+    sums, sizes = [], []
     for label in labels.unique():
-        correlations = torch.corrcoef(rows[labels == label].detach().double()).abs()
-        sums.append((correlations + EPSILON).log().sum())
-    if len(sums) <= MANY:
-        return torch.stack(sums).abs().sum()
-    differences = [(one - other).abs() for one, other in itertools.combinations(sums, 2)]
-    return torch.stack(differences).sum() / len(sums)
+        inside = rows[labels == label].detach().double()
+        sums.append((torch.corrcoef(inside).abs() + EPSILON).log().sum())
+        sizes.append(len(inside))
+    s = torch.stack(sums)
+    if len(s) <= MANY:
+        return s.abs().sum()
+    s = s / s.new_tensor(sizes)
+    return (s[:, None] - s).abs().sum() / len(s)

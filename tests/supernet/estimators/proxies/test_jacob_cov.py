@@ -27,6 +27,12 @@ def test_independent_reactions_score_highest_and_equal_ones_lowest():
     assert float(worst) == pytest.approx(-(math.log(4) + 0.25 + 3 * (math.log(1e-5) + 1e5)), rel=1e-4)
 
 
+def test_the_spectrum_is_computed_in_double_precision():
+    rows = torch.randn(6, 50, generator=torch.Generator().manual_seed(0)).repeat(2, 1)  # six eigenvalues of zero
+    values = np.linalg.eigvalsh(np.corrcoef(rows.double().numpy())).clip(0)
+    assert float(jacobian_score(rows)) == pytest.approx(-np.sum(np.log(values + 1e-5) + 1 / (values + 1e-5)), rel=1e-6)
+
+
 def test_the_caller_keeps_its_images():
     network, _, images, _ = pair()
     assert input_gradients(network, images).shape == (6, 3 * 8 * 8)

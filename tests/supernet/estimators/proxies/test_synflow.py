@@ -7,10 +7,11 @@ from torch import nn
 from search_spaces.darts import DARTS
 from search_spaces.nasbench201 import NASBench201
 from search_spaces.published import EXAMPLE
+from supernet import seeds
 from supernet.estimators.proxies.normalisation import normalised
 from supernet.estimators.proxies.synflow import SynFlow, synflow
-from tests.supernet.estimators.proxies.references import layers, pair
-from tests.supernet.estimators.tasks import task
+from tests.supernet.estimators.proxies.references import TEXT, layers, pair
+from tests.supernet.estimators.tasks import SMALL, task
 
 
 def test_a_chain_of_linear_layers_flows_as_often_as_it_has_layers():
@@ -39,6 +40,15 @@ def test_it_is_what_backward_leaves_in_the_positive_network_without_batch_norms(
     )
     with normalised("identity"):
         torch.testing.assert_close(synflow(network, ones), expected.detach())
+
+
+def test_the_score_is_the_logarithm_for_an_image_of_ones_without_batch_norms():
+    (score,) = SynFlow(task(), batch_size=1).measurements(SMALL.parse(TEXT))
+    torch.manual_seed(seeds.derive(0, seeds.SCORE, 0))
+    network = SMALL.network(SMALL.parse(TEXT)).double().train()
+    with normalised("identity"):
+        flow = synflow(network, torch.ones(1, 3, 8, 8, dtype=torch.float64))
+    assert score == pytest.approx(float(flow.log()), rel=1e-12)
 
 
 LARGEST = [

@@ -2,9 +2,11 @@ import pytest
 import torch
 from torch import nn
 
+from supernet import seeds
 from supernet.estimators.proxies.normalisation import normalised
-from supernet.estimators.proxies.zen import pooled, zen
-from tests.supernet.estimators.proxies.references import pair
+from supernet.estimators.proxies.zen import Zen, pooled, zen
+from tests.supernet.estimators.proxies.references import TEXT, pair
+from tests.supernet.estimators.tasks import SMALL, task
 
 
 class OneConvolution(nn.Module):
@@ -44,3 +46,18 @@ def test_features_are_those_before_the_global_pooling():
     with torch.no_grad():
         assert pooled(network, images).shape == (6, 16, 2, 2)
         torch.testing.assert_close(network.head[-1](pooled(network, images).mean(dim=(2, 3))), network(images))
+
+
+def test_weights_and_images_are_standard_normal_numbers():
+    (score,) = Zen(task(), batch_size=4).measurements(SMALL.parse(TEXT))
+    torch.manual_seed(seeds.derive(0, seeds.SCORE, 0))
+    network = SMALL.network(SMALL.parse(TEXT)).train()
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            copies = getattr(module, "copies", 1)
+            for part in module.weight.data.unflatten(0, (copies, -1)):
+                nn.init.normal_(part)
+    torch.manual_seed(seeds.derive(0, seeds.SCORE, 0, 0))
+    images = torch.randn(4, 3, 8, 8)
+    with torch.no_grad():
+        assert score == pytest.approx(float(zen(network, images, torch.randn_like(images))), rel=1e-5)

@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from supernet.estimators.proxies.ntk_condition import NTKCondition, condition_number, tangent_kernel
+from tests.supernet.estimators.tasks import SMALL, Published, network, task
+
+TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|avg_pool_3x3~2|"
+
+
+def test_the_kernel_is_that_of_a_backward_pass_for_each_image_through_published_modules():
+    architecture = SMALL.parse(TEXT)
+    torch.manual_seed(0)
+    net = SMALL.network(architecture).double().train()
+    reference, images = Published(net, SMALL, architecture).double(), task().samples.batch(4)[0].double()
+    rows, logits = [], reference(images)
+    for index in range(4):
+        reference.zero_grad()
+        logits[index].backward(torch.ones(10, dtype=torch.float64), retain_graph=True)
+        found = [
+            p.grad.flatten() for name, p in reference.named_parameters() if "weight" in name and p.grad is not None
+        ]
+        rows.append(torch.cat(found))
+    expected = torch.stack(rows) @ torch.stack(rows).T
+    torch.testing.assert_close(tangent_kernel(net, images), expected)
+
+
+def test_batch_norm_couples_the_images():
+    """The gradient of an image's logits depends on its company, which a loop over single images would not see."""
+    images = task().samples.batch(6)[0].double()
+    some, more = (tangent_kernel(network(seed=1).double(), images[:count])[:4, :4] for count in (4, 6))
+    assert not torch.allclose(some, more)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([1.0, 2.0, 5.0], 5), ([1e-9, 1.0, 1.0], 1e5), ([0.0, 1.0, 1.0], 1e5), ([-1e-9, 1.0, 2.0], 1e5),
+     ([float("nan"), 1.0, 1.0], 1e5), ([float("inf"), 1.0, 1.0], 1e5)],
+)  # fmt: skip
+def test_it_is_the_ratio_of_the_extreme_eigenvalues_within_bounds(values, expected):
+    assert condition_number(torch.diag(torch.tensor(values))) == pytest.approx(expected)
+
+
+def test_the_score_is_higher_for_an_even_spectrum():
+    made, images = NTKCondition(task(), batch_size=4, channels=None), task().samples.batch(4)
+    net = network(seed=1)
+    expected = torch.linalg.cond(tangent_kernel(net, images[0]))
+    assert made.measure(network(seed=1), *images) == pytest.approx(-float(expected), rel=1e-3)
+
+
+def test_its_networks_are_thin_unless_told_otherwise():
+    assert NTKCondition(task(), batch_size=4).task.space.channels == 3
+    assert NTKCondition(task(), batch_size=4, channels=None).task.space.channels == SMALL.channels
