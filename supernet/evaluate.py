@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import time
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from search_spaces.architecture import Architecture
-from search_spaces.errors import ArchitectureError
-from search_spaces.space import SearchSpace
-from supernet.benchmarks.base import UnknownRecordError
-from supernet.compose import build, check
+from supernet.assembly import build_benchmark, build_estimator, build_factory, build_space
+from supernet.benchmarks.base import Benchmark, Record, UnknownRecordError
+from supernet.comparison import compare, is_sweep
+from supernet.compose import build, save_config, settled
 from supernet.data.images import Images
 from supernet.data.sampling import samples
 from supernet.errors import UserError
-from supernet.estimators.base import Estimator, Task
-from supernet.evaluation import criteria
-from supernet.files import write_atomically
+from supernet.estimators.base import Measured, Task
+from supernet.evaluation.choosing import chosen, read, write
+from supernet.evaluation.measuring import one_thread
+from supernet.evaluation.scores import SCORES
+from supernet.evaluation.scoring import one_by_one, together
+from supernet.files import shown
 from supernet.launch import launch
-from supernet.run import build_benchmark, build_estimator, build_space
+
+log = logging.getLogger("supernet")
+ARCHITECTURES = "architectures.csv"
 
 
 def main() -> None:
@@ -35,62 +35,74 @@ def main() -> None:
 
 
 def evaluate(cfg: DictConfig) -> float | None:
-    """Write ``scores.csv``, with a table also ``report.json``; return Kendall's tau, what a sweep maximises."""
-    check(cfg)
-    images: Images = build(cfg.data, "data")
-    space = build_space(cfg.search_space, images)
-    estimator: Estimator = build_estimator(cfg.estimator, Task(space, samples(images, cfg.seed), cfg.seed))
-    benchmark = build_benchmark(cfg.benchmark, space)
-    architectures = chosen(str(cfg.architectures), space, cfg.seed)
-    truth = []
-    if benchmark is not None:
-        try:
-            truth = [benchmark.query(architecture, cfg.dataset).accuracy for architecture in architectures]
-        except UnknownRecordError as error:
-            raise UserError(f"dataset={cfg.dataset}: {error}") from error
-
-    scores, rows = [], io.StringIO()
-    writer = csv.writer(rows)
-    writer.writerow(["arch", "score", "seconds"])
-    for architecture in track(architectures, description="scoring", console=Console(stderr=True)):
-        start = time.perf_counter()
-        scores.append(float(estimator.score([architecture])))
-        writer.writerow([space.format(architecture), scores[-1], f"{time.perf_counter() - start:.6f}"])
+    """Write ``scores.csv``, with a table also a report; return Kendall's tau, what a sweep maximises."""
+    resumed, workers, cfg = bool(cfg.resume), cfg.workers, settled(cfg)
+    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 0):
+        raise UserError(f"workers={workers}: it must be a whole number, at least 0, or null for all cores")
+    devices = chosen_devices(str(cfg.device))
     folder = Path(cfg.run_dir)
-    write_atomically(folder / "scores.csv", rows.getvalue())
-    if benchmark is None:
+    with one_thread():
+        images: Images = build(cfg.data, "data")
+        space = build_space(cfg.search_space, images)
+        benchmark = build_benchmark(cfg.benchmark, space)
+        task = Task(space, samples(images, cfg.seed), cfg.seed, devices[0])
+        estimator = build_estimator(cfg.estimator, task)
+        if resumed:
+            architectures = read(str(folder / ARCHITECTURES), space)
+        else:
+            architectures = chosen(str(cfg.architectures), space, cfg.seed, str(cfg.filter))
+        truth = records(benchmark, architectures, str(cfg.dataset), cfg.table_epochs) if benchmark else []
+        if not resumed:
+            write(folder / ARCHITECTURES, architectures, space)
+            save_config(cfg, folder)
+        log.info("%s scores %s architectures of %s, in %s",
+                 cfg.choices.estimator, f"{len(architectures):,}", space.name, shown(folder))  # fmt: skip
+        if isinstance(estimator, Measured):
+            factory = build_factory(cfg.estimator)
+            scores, seconds = one_by_one(factory, estimator, task, architectures, folder, workers, devices)
+        else:
+            scores, seconds = together(estimator, task, architectures, folder)
+    if not truth:
+        log.info("there is no table to compare with; the scores are in %s", shown(folder / SCORES))
         return None
-    report = {"architectures": len(architectures), "dataset": cfg.dataset, **criteria(scores, truth)}
-    write_atomically(folder / "report.json", json.dumps(report, indent=2) + "\n")
-    table = Table(title=f"{cfg.dataset}, {len(architectures):,} architectures", show_header=False)
-    for name, value in criteria(scores, truth).items():
-        table.add_row(name.replace("_", " "), f"{value:.3f}")
-    Console().print(table)
-    return float(report["kendall_tau"])
+
+    # What correlates and draws takes a second to import, for which no other process has a use.
+    from supernet.evaluation.summary import summarise
+
+    about = {
+        "estimator": cfg.choices.estimator,
+        "search_space": cfg.choices.search_space,
+        "data": cfg.choices.data,
+        "dataset": cfg.dataset,
+        "table_epochs": truth[0].epochs,
+        "filter": cfg.filter,
+        "seed": cfg.seed,
+    }
+    accuracies = [record.accuracy for record in truth]
+    tau = summarise(folder, about, space, task.samples.image, architectures, scores, seconds, accuracies)
+    if resumed and is_sweep(folder.parent):
+        compare(folder.parent)
+    return tau
 
 
-def chosen(text: str, space: SearchSpace, seed: int) -> list[Architecture]:
-    """The architectures that ``architectures=`` names. Raises `UserError` where it names none."""
-    if text == "all":
-        return list(space.enumerate())
-    if text.isdecimal() and int(text) >= 2:
-        return space.sample(int(text), torch.Generator().manual_seed(seed))
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise UserError(f"architectures={text}: give a number of at least 2, `all`, or a csv file with a column `arch`")
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        if "arch" not in (reader.fieldnames or ()):
-            raise UserError(f"{path} has no column `arch`; its columns are {reader.fieldnames}")
-        found = []
-        for row in reader:
-            try:
-                found.append(space.parse(row["arch"]))
-            except ArchitectureError as error:
-                raise UserError(f"{path}, line {reader.line_num}: {error}") from error
-    if len(found) < 2:
-        raise UserError(f"{path} names {len(found)} architectures: a ranking needs at least two")
-    return found
+def chosen_devices(name: str) -> list[torch.device]:
+    """What ``device=`` names: all visible GPUs, or the processor. Raises `UserError` where there is none."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device={name}: it must be auto, cpu or cuda")
+    count = 0 if name == "cpu" else torch.cuda.device_count()
+    if name == "cuda" and not count:
+        raise UserError("device=cuda: torch finds no such device here; use device=cpu")
+    return [torch.device("cuda", index) for index in range(count)] or [torch.device("cpu")]
+
+
+def records(
+    benchmark: Benchmark, architectures: Sequence[Architecture], dataset: str, epochs: int | None
+) -> list[Record]:
+    """The table's records of these architectures. Raises `UserError` where it does not have them."""
+    try:
+        return [benchmark.query(architecture, dataset, epochs) for architecture in architectures]
+    except UnknownRecordError as error:
+        raise UserError(f"dataset={dataset}: {error}") from error
 
 
 if __name__ == "__main__":

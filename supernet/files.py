@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and paths as a user types them."""
 
 from __future__ import annotations
 
@@ -26,3 +26,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         os.fsync(folder)  # the new name is on disk too
     finally:
         os.close(folder)
+
+
+def shown(path: Path) -> str:
+    """A path as a user would type it: relative to the working folder where it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

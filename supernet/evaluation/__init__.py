@@ -1,0 +1,1 @@
+"""Scoring many architectures, and judging the scores against known accuracies."""
