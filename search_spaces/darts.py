@@ -165,6 +165,12 @@ class DARTS(SearchSpace):
             rows[cell] = self._decode(cell, self.masked(cell, weights), most)
         return Architecture.of(rows)
 
+    def contains(self, architecture: Architecture) -> bool:
+        """See `SearchSpace.contains`; also whether the normal cell has no more than `max_skips` skips."""
+        names = self.operations[NORMAL]
+        skips = sum(choice != DROPPED and names[choice] == "skip_connect" for choice in architecture[NORMAL])
+        return super().contains(architecture) and (self.max_skips is None or skips <= self.max_skips)
+
     def _decode(self, cell: str, table: Tensor, most: int | None) -> Row:
         """One cell's row. The weakest skips give way until at most so many are left or nothing can replace them."""
         threshold, last_resort = self.threshold or -torch.inf, torch.finfo(table.dtype).min

@@ -211,6 +211,7 @@ class SearchSpace(ABC):
             space.allowed = {cell: allowed.get(cell, table).clone() for cell, table in self.allowed.items()}
             if space.size() == 0:
                 raise ValueError(f"the restriction leaves no architecture of {self.name}")
+            pool = self.pool if pool is None else pool
         if pool is not None:
             space.pool = tuple(dict.fromkeys(a for a in pool if space.contains(a)))
             space._members = frozenset(space.pool)

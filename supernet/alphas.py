@@ -69,6 +69,7 @@ class Alphas(nn.Module):
             self.register_buffer(f"allowed_{cell}", table.clone(), persistent=False)
             nodes = torch.tensor(destinations[cell])
             self.register_buffer(f"siblings_{cell}", nodes[:, None] == nodes, persistent=False)
+            self.register_buffer(f"start_{cell}", torch.zeros(table.shape), persistent=False)
         self._samples = relaxation.samples(allowed)
 
     def __getitem__(self, cell: str) -> nn.Parameter:
@@ -83,6 +84,22 @@ class Alphas(nn.Module):
     def allowed(self, cell: str) -> Tensor:
         """Which operations the edges of a cell type may use, ``(edges, operations)``."""
         return self.get_buffer(f"allowed_{cell}")
+
+    @torch.no_grad()
+    def start_at(self, alphas: Mapping[str, Tensor]) -> None:
+        """Move each alpha, which is near zero, to near these ``(edges, operations)``, where penalties keep it too."""
+        for cell, table in alphas.items():
+            start = self.get_buffer(f"start_{cell}")
+            start.copy_(table)
+            self.alpha[cell] += start
+
+    @torch.no_grad()
+    def redraw(self) -> None:
+        """Begin anew, as in a new search with the same start; the noise is drawn from torch's global generator."""
+        for parameter in self.tensors():
+            parameter.copy_(ALPHA_STD * torch.randn(parameter.shape))
+        for cell, alpha in self.alpha.items():
+            alpha += self.get_buffer(f"start_{cell}")
 
     def tensors(self) -> list[nn.Parameter]:
         """All that is learnt here: the alphas, then the betas."""
@@ -102,20 +119,29 @@ class Alphas(nn.Module):
 
     @torch.no_grad()
     def mean(self) -> Mixture:
-        """The deterministic mixture: for validation and for reading off an architecture."""
+        """The deterministic mixture, from which an architecture is read off."""
+        return self.expected(self.tensors())
+
+    @torch.no_grad()
+    def judged(self) -> Mixture:
+        """The mixture that validation judges."""
         alpha, beta = self._named(self.tensors())
-        weights = {cell: self.relaxation.mean(value, self.allowed(cell)) for cell, value in alpha.items()}
+        weights = {cell: self.relaxation.judged(value, self.allowed(cell)) for cell, value in alpha.items()}
         return Mixture(weights, self._edges(beta))
 
     def expected(self, tensors: Sequence[Tensor]) -> Mixture:
-        """The same, differentiable, at these values of `tensors`."""
+        """The deterministic mixture, differentiable, at these values of `tensors`."""
         alpha, beta = self._named(tensors)
         weights = {cell: self.relaxation.mean(value, self.allowed(cell)) for cell, value in alpha.items()}
         return Mixture(weights, self._edges(beta))
 
     def penalty(self) -> Tensor:
         """What the relaxation adds to the loss of the alphas: a scalar."""
-        return torch.stack([self.relaxation.penalty(self.alpha[cell], self.allowed(cell)) for cell in self.alpha]).sum()
+        parts = [
+            self.relaxation.penalty(alpha, self.allowed(cell), self.get_buffer(f"start_{cell}"))
+            for cell, alpha in self.alpha.items()
+        ]
+        return torch.stack(parts).sum()
 
     @torch.no_grad()
     def restrict(self, allowed: Mapping[str, Tensor]) -> None:
@@ -123,6 +149,7 @@ class Alphas(nn.Module):
         for cell, table in allowed.items():
             self.allowed(cell).copy_(table)
             self.alpha[cell].masked_fill_(~self.allowed(cell), 0.0)
+            self.get_buffer(f"start_{cell}").masked_fill_(~self.allowed(cell), 0.0)
         self._samples = self.relaxation.samples(allowed)
 
     def _named(self, tensors: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -10,7 +10,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from supernet.errors import UserError
@@ -44,7 +44,15 @@ def check(cfg: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise UserError(f"{missing[0]} is needed; give it on the command line: {missing[0]}=...")
-    smallest = {"epochs": 1, "seed": 0, "warmup_epochs": 0, "batch_size": 1, "weight_steps": 1, "partial_channels": 1}
+    trains = 0 if cfg.get("task_name") == "search" else 1  # a search may go without
+    smallest = {
+        "epochs": trains,
+        "seed": 0,
+        "warmup_epochs": 0,
+        "batch_size": 1,
+        "weight_steps": 1,
+        "partial_channels": 1,
+    }
     for key, least in smallest.items():
         value = cfg.get(key)
         if key in cfg and (not isinstance(value, int) or isinstance(value, bool) or value < least):
@@ -66,6 +74,20 @@ def save_config(cfg: DictConfig, folder: Path) -> None:
     if "download" in (cfg.get("data") or {}):
         cfg.data.download = False
     write_atomically(folder / CONFIG, OmegaConf.to_yaml(cfg))
+
+
+def settled(cfg: DictConfig) -> DictConfig:
+    """A new run's configuration, checked, or with ``cfg.resume`` the one that the run in that folder was started with.
+
+    Its ``run_dir`` is the run's folder.
+    """
+    if cfg.resume:
+        return load_config(Path(cfg.resume).expanduser().absolute(), cfg)
+    with open_dict(cfg):
+        cfg.choices = choices()
+        cfg.run_dir = str(Path(cfg.run_dir).absolute())
+    check(cfg)
+    return cfg
 
 
 def load_config(folder: Path, default: DictConfig) -> DictConfig:

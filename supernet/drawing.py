@@ -83,14 +83,7 @@ def draw_weights(weights: Tensor, edges: Sequence[Edge], operations: Sequence[st
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
     image = ax.imshow(table, cmap=colormaps["Blues"], vmin=0.0, vmax=1.0, aspect="auto")
-    ax.set_xticks(range(len(operations)), [_broken(name) for name in operations], fontsize=9)
-    ax.set_yticks(range(len(edges)), [f"{source}→{node}" for source, node in edges], fontsize=9)
-    ax.tick_params(length=0, labelcolor=INK, top=True, labeltop=True, bottom=False, labelbottom=False)
-    ax.spines[:].set_visible(False)
-    ax.set_xticks(np.arange(1, len(operations)) - 0.5, minor=True)
-    ax.set_yticks(np.arange(1, len(edges)) - 0.5, minor=True)
-    ax.grid(which="minor", color="white", linewidth=1.5)
-    ax.tick_params(which="minor", length=0)
+    label_table(ax, edges, operations)
     for edge, row in enumerate(table):
         for operation, value in enumerate(row):
             ax.text(
@@ -101,6 +94,18 @@ def draw_weights(weights: Tensor, edges: Sequence[Edge], operations: Sequence[st
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=0, labelcolor=INK)
     return figure
+
+
+def label_table(ax: Axes, edges: Sequence[Edge], operations: Sequence[str]) -> None:
+    """Name the rows and columns of a heat map ``(edges, operations)``, and divide its fields by white lines."""
+    ax.set_xticks(range(len(operations)), [_broken(name) for name in operations], fontsize=9)
+    ax.set_yticks(range(len(edges)), [f"{source}→{node}" for source, node in edges], fontsize=9)
+    ax.tick_params(length=0, labelcolor=INK, top=True, labeltop=True, bottom=False, labelbottom=False)
+    ax.spines[:].set_visible(False)
+    ax.set_xticks(np.arange(1, len(operations)) - 0.5, minor=True)
+    ax.set_yticks(np.arange(1, len(edges)) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=1.5)
+    ax.tick_params(which="minor", length=0)
 
 
 def to_array(figure: Figure) -> NDArray[np.uint8]:

@@ -39,6 +39,13 @@ class Evolution:
         """The architecture with the best score."""
         return self.fittest(1)[0][0]
 
+    def rescored(self, score: Score) -> Evolution:
+        """The same architectures with the scores that they get together."""
+        scores = iter(score([architecture for generation in self.generations for architecture, _ in generation]))
+        return Evolution(
+            tuple(tuple((one, float(next(scores))) for one, _ in generation) for generation in self.generations)
+        )
+
 
 def evolve(
     space: SearchSpace,
@@ -50,6 +57,7 @@ def evolve(
     survivors: int = 10,
     mutation: float = 0.1,
     accept: Callable[[Architecture], bool] | None = None,
+    rescore: Score | None = None,
 ) -> Evolution:
     """Score ``generations`` times ``population`` architectures, none of them twice.
 
@@ -66,6 +74,8 @@ def evolve(
         survivors: how many architectures may have children.
         mutation: the probability that an edge of a mutant changes.
         accept: which architectures may be scored (a constraint); those that are not valid are never.
+        rescore: scores all architectures so far anew after each generation, where a score is one among all of them,
+            such as a rank; None keeps the scores that they got at first.
 
     Raises ValueError for settings that make no sense, and where no architecture is acceptable.
     """
@@ -101,6 +111,7 @@ def evolve(
             break
         scores = [float(value) for value in score(candidates)]
         past = Evolution((*past.generations, tuple(zip(candidates, scores, strict=True))))
+        past = past if rescore is None else past.rescored(rescore)
     if not past.generations:
         raise ValueError(f"none of {RANDOM_ATTEMPTS * population} random architectures of {space.name} is acceptable")
     return past

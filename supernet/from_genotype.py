@@ -16,11 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from search_spaces.architecture import Architecture
 from search_spaces.errors import ArchitectureError
 from search_spaces.space import SearchSpace
+from supernet.assembly import build_space
 from supernet.compose import group_file, plain
 from supernet.data.images import Images
 from supernet.errors import UserError
 from supernet.genotype import Genotype, resolve
-from supernet.run import build_space
 
 
 def search_space_of(arguments: list[str]) -> list[str]:

@@ -31,6 +31,9 @@ SYNTAX = "a setting is given as name=value; quote a value with brackets or space
 TEXTS = ("genotype", "resume", "data.root", "log_dir", "hydra.run.dir")
 """Settings whose values are texts or paths, to be taken as they are."""
 
+OF_MACHINE = ("workers=",)
+"""Settings that belong to the machine and not to the run, whose results they do not change."""
+
 Task = Callable[[DictConfig], Any]
 
 
@@ -74,7 +77,7 @@ def _resume_arguments(arguments: list[str]) -> list[str]:
     folders = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
     if not folders or folders[-1] in ("", "null"):
         return []
-    others = [a for a in arguments if "=" in a and not a.startswith(("resume=", "hydra.", "hydra/", "-"))]
+    others = [a for a in arguments if "=" in a and not a.startswith(("resume=", "hydra.", "hydra/", "-", *OF_MACHINE))]
     if others:
         raise UserError(f"resume takes the saved configuration; drop {' '.join(others)}, or start a new run with it")
     folder = Path(folders[-1]).expanduser().absolute()

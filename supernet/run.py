@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
 from search_spaces.architecture import Architecture
-from search_spaces.space import SearchSpace
 from supernet.benchmarks.base import Benchmark
 from supernet.callbacks.checkpoint import AtomicCheckpointIO, EpochCheckpoint, newest_checkpoint
-from supernet.compose import build, check, choices, load_config, save_config
-from supernet.data.images import Images
+from supernet.compose import build, save_config, settled
 from supernet.errors import UserError
-from supernet.estimators.base import Estimator, EstimatorFactory, Task
+from supernet.files import shown
 
 log = logging.getLogger("supernet")
 CHECKPOINTS = "checkpoints"
@@ -43,20 +41,14 @@ class Run:
     @classmethod
     def start(cls, cfg: DictConfig) -> Run:
         """A new run, or with ``cfg.resume`` the one in that folder with the configuration it was started with."""
-        if cfg.resume:
-            folder = Path(cfg.resume).expanduser().absolute()
-            return cls(load_config(folder, cfg), folder, newest_checkpoint(folder / CHECKPOINTS), resumed=True)
-        with open_dict(cfg):
-            cfg.choices = choices()
-            cfg.run_dir = str(Path(cfg.run_dir).absolute())
-        check(cfg)
-        return cls(cfg, Path(cfg.run_dir), None)
+        resumed, cfg = bool(cfg.resume), settled(cfg)
+        folder = Path(cfg.run_dir)
+        return cls(cfg, folder, newest_checkpoint(folder / CHECKPOINTS) if resumed else None, resumed)
 
     @property
     def shown(self) -> str:
         """The folder as a user would type it."""
-        here = Path.cwd()
-        return str(self.folder.relative_to(here) if self.folder.is_relative_to(here) else self.folder)
+        return shown(self.folder)
 
     def trainer(self, *callbacks: pl.Callback) -> pl.Trainer:
         """The trainer of the configuration, with the configured callbacks and these."""
@@ -80,8 +72,8 @@ class Run:
             raise UserError(f"a run uses one device in this version, not {trainer.world_size}; use trainer.devices=1")
         return trainer
 
-    def fit(self, trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule) -> None:
-        """Save the configuration, then train from the checkpoint or from the start.
+    def prepare(self, module: pl.LightningModule) -> None:
+        """Save the configuration, so that the run can be resumed from now on.
 
         Raises `UserError`, before anything is written, where the optimizers cannot be built.
         """
@@ -90,6 +82,10 @@ class Run:
         except (TypeError, ValueError) as error:
             raise UserError(f"an optimizer or its scheduler cannot be built: {error}") from error
         save_config(self.cfg, self.folder)
+
+    def fit(self, trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule) -> None:
+        """Save the configuration (see `prepare`), then train from the checkpoint or from the start."""
+        self.prepare(module)
         if self.checkpoint:
             log.info("going on from %s", self.checkpoint)
         try:
@@ -110,35 +106,6 @@ class Run:
             return {"purge_step": 0}
         loops = AtomicCheckpointIO().load_checkpoint(self.checkpoint)["loops"]
         return {"purge_step": loops["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]}
-
-
-def build_space(node: Any, images: Images) -> SearchSpace:
-    """The search space for these images. Raises `UserError` where the configuration contradicts them."""
-    found = {"in_channels": images.channels, "num_classes": images.num_classes}
-    for key, value in found.items():
-        if node.get(key) not in (None, value):
-            raise UserError(f"search_space.{key}={node[key]}, but the images have {value}; leave it out")
-    space: SearchSpace = build(node, "search_space", **found)
-    return space
-
-
-def build_estimator(node: Any, task: Task) -> Estimator:
-    """The estimator for this task. Raises `UserError` where its arguments are wrong or do not fit the task."""
-    factory: EstimatorFactory = build(node, "estimator")
-    if isinstance(factory, Estimator) or not callable(factory):
-        raise UserError("estimator: its configuration needs `_partial_: true`, because the task completes it")
-    try:
-        return factory(task)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"estimator: {error}") from error
-
-
-def build_benchmark(node: Any, space: SearchSpace) -> Benchmark | None:
-    """The table of this space, None without one. Raises `UserError` for the table of another space."""
-    benchmark: Benchmark | None = build(node, "benchmark") if node else None
-    if benchmark is not None and benchmark.space != space.name:
-        raise UserError(f"the benchmark knows {benchmark.space}, not {space.name}; use benchmark=none")
-    return benchmark
 
 
 def result_table(title: str, rows: dict[str, str], found: Architecture, benchmark: Benchmark | None) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -12,18 +11,23 @@ from rich.table import Table
 from search_spaces.architecture import Architecture
 from search_spaces.network import multiply_adds, parameters
 from search_spaces.space import SearchSpace
+from supernet import beginning, ending
+from supernet.assembly import build_benchmark, build_space
 from supernet.benchmarks.base import Benchmark
 from supernet.callbacks.history import History
 from supernet.callbacks.hparams import HParams
 from supernet.compose import build
 from supernet.data.images import Images
 from supernet.data.modules import SearchData
-from supernet.errors import UserError
+from supernet.data.sampling import samples
+from supernet.estimators.base import Task
 from supernet.genotype import Genotype, git_revision, versions
 from supernet.launch import launch
-from supernet.modules.search import OBJECTIVES, SearchModule, check_precision
-from supernet.run import Run, build_benchmark, build_space, flat, log, result_table
-from supernet.selection.base import Selection
+from supernet.modules.search import SearchModule, check_precision
+from supernet.run import Run, flat, log, result_table
+from supernet.selection.base import Selected, Selection
+from supernet.warm_start.alphas import starting_alphas
+from supernet.warm_start.base import Outcome, WarmStart
 
 
 def main() -> None:
@@ -35,57 +39,91 @@ def search(cfg: DictConfig) -> float:
     """Run one search and return the value of ``cfg.objective``, what a sweep maximises."""
     run = Run.start(cfg)
     cfg = run.cfg
-    if cfg.objective not in OBJECTIVES:
-        raise UserError(f"objective={cfg.objective} is not measured; there are {', '.join(OBJECTIVES)}")
+    relaxation, formulation = build(cfg.relaxation, "relaxation"), build(cfg.formulation, "formulation")
+    check_precision(cfg.trainer.precision, formulation)
+    selection: Selection | None = build(cfg.selection, "selection") if cfg.selection else None
+    ending.check(cfg, relaxation, selection)
     images: Images = build(cfg.data, "data")
     space = build_space(cfg.search_space, images)
     benchmark = build_benchmark(cfg.benchmark, space)
     image = (images.channels, *images.size)
-    relaxation, formulation = build(cfg.relaxation, "relaxation"), build(cfg.formulation, "formulation")
-    check_precision(cfg.trainer.precision, formulation)
-    selection: Selection | None = build(cfg.selection, "selection") if cfg.selection else None
-    if not relaxation.learns and selection is None:
-        raise UserError(
-            f"relaxation={cfg.choices.relaxation} learns no alphas to read an architecture from; "
-            "use selection=evolution or selection=perturbation"
-        )
-    module = SearchModule(
-        space,
-        relaxation=relaxation,
-        formulation=formulation,
-        weight_optimizer=build(cfg.weight_optimizer, "weight_optimizer"),
-        arch_optimizer=build(cfg.arch_optimizer, "arch_optimizer"),
-        scheduler=build(cfg.scheduler, "scheduler"),
-        seed=cfg.seed,
-        clip=cfg.clip,
-        warmup_epochs=cfg.warmup_epochs,
-        weight_steps=cfg.weight_steps,
-        partial_channels=cfg.partial_channels,
-        edge_normalization=cfg.edge_normalization,
-        perturbation=build(cfg.perturbation, "perturbation") if cfg.perturbation else None,
-        cost=build(cfg.cost, "cost", space=space, image=image) if cfg.cost else None,
-    )
-    history = History(run.folder)
-    trainer = run.trainer(history, HParams(flat(cfg)))
-    log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
-    run.fit(trainer, module, SearchData(images))
+    warm_start: WarmStart | None = build(cfg.warm_start, "warm_start") if cfg.warm_start else None
 
-    start = time.perf_counter()
-    found = selection.select(module, images) if selection else module.found or module.genotype()
-    selecting = time.perf_counter() - start if selection else 0.0
-    metrics = {**history.metrics, "seconds": history.seconds + selecting}
+    def assemble(space: SearchSpace) -> SearchModule:
+        return SearchModule(
+            space,
+            relaxation=relaxation,
+            formulation=formulation,
+            weight_optimizer=build(cfg.weight_optimizer, "weight_optimizer"),
+            arch_optimizer=build(cfg.arch_optimizer, "arch_optimizer"),
+            scheduler=build(cfg.scheduler, "scheduler"),
+            seed=cfg.seed,
+            clip=cfg.clip,
+            warmup_epochs=cfg.warmup_epochs,
+            weight_steps=cfg.weight_steps,
+            partial_channels=cfg.partial_channels,
+            edge_normalization=cfg.edge_normalization,
+            perturbation=build(cfg.perturbation, "perturbation") if cfg.perturbation else None,
+            cost=build(cfg.cost, "cost", space=space, image=image) if cfg.cost else None,
+        )
+
+    module = assemble(space)
+    history = History(run.folder)
+    hparams = HParams(flat(cfg))
+    trainer = run.trainer(history, hparams)
+    log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
+    outcome: Outcome | None = None
+    if warm_start is not None or selection is not None:
+        task = Task(space, samples(images, cfg.seed), cfg.seed, trainer.strategy.root_device)
+    if selection is not None:
+        ending.check_selection(selection, task)
+    if warm_start is not None:
+        beginning.check(warm_start, task, relaxation, selection, trainer)
+        outcome = beginning.begin(warm_start, task, run, trainer, module)
+        module = assemble(outcome.space)
+        if outcome.start is not None:
+            module.alphas.start_at(starting_alphas(relaxation, outcome.start, outcome.space.allowed))
+    if cfg.epochs:
+        run.fit(trainer, module, SearchData(images))
+    else:
+        run.prepare(module)
+        images.to(trainer.strategy.root_device)
+
+    if selection is not None and module.found is not None:
+        log.warning(
+            "the search ended early with %s, but selection=%s chooses from the supernet of the last epoch; "
+            "use selection=none to keep it", space.short(module.found), cfg.choices.selection,
+        )  # fmt: skip
+    read_off = Selected(module.found or module.genotype())
+    selected = ending.choose(selection, module, images, run) if selection else read_off
+    found = selected.architecture
+    metrics = {**history.metrics, **selected.metrics}
+    if cfg.epochs and found != module.genotype():
+        metrics = ending.of_found(metrics, module, found, images)
+    metrics["seconds"] = history.seconds + selected.metrics.get(ending.SECONDS, 0.0)
+    if outcome is not None:
+        metrics["seconds"] += outcome.effort.seconds
+        metrics["warm_start/seconds"] = outcome.effort.seconds
     Genotype(
         search_space=space.name,
         architecture=space.format(found),
-        arguments=space.arguments,
+        arguments=module.space.arguments,  # stages may have changed its depth
         metrics=metrics,
         choices=_plain(cfg.choices),
         versions=versions(),
         git_revision=git_revision(),
         config=_plain(cfg),
     ).save(run.folder)
+    if not cfg.epochs:
+        ending.show(trainer, space, found, selected.metrics)
+        hparams.on_fit_end(trainer, module)
     console = Console()
-    console.print(summary(space, found, module.genotype(), metrics, image, benchmark))
+    console.print(summary(module.space.resized(), found, metrics, image, benchmark, outcome))
+    if not space.is_valid(found):
+        log.warning(
+            "the output of this network does not depend on its input, so it cannot learn; try more epochs, another "
+            "seed or relaxation, or selection=perturbation, which never chooses such a network"
+        )
     console.print(f"train it with: python train.py genotype={run.shown}", soft_wrap=True, highlight=False)
     return metrics[cfg.objective]
 
@@ -93,23 +131,25 @@ def search(cfg: DictConfig) -> float:
 def summary(
     space: SearchSpace,
     found: Architecture,
-    last: Architecture,
     metrics: dict[str, float],
     image: tuple[int, int, int],
     benchmark: Benchmark | None,
+    outcome: Outcome | None = None,
 ) -> Table:
-    """The table at the end of a search; ``last`` is what the alphas stood for in the last epoch."""
+    """The table at the end of a search."""
     network = space.network(found)
     rows = {
         "genotype": space.format(found).replace("+", "+\n").replace(";", "\n"),
         "parameters": f"{parameters(network):,}",
         "multiply-adds": f"{multiply_adds(network, image):,} at {'x'.join(map(str, image))}",
         "search time": f"{metrics['seconds']:.1f} s",
-        "supernet": f"{100 * metrics['accuracy/supernet']:.2f} % on the held-out half",
-        "discretized": f"{100 * metrics['accuracy/discretized']:.2f} % with the supernet's weights",
     }
-    if found != last:
-        rows["discretized"] += ", for what the alphas said last"
+    if "accuracy/supernet" in metrics:  # else nothing was trained
+        rows["supernet"] = f"{100 * metrics['accuracy/supernet']:.2f} % on the held-out half"
+        rows["discretized"] = f"{100 * metrics['accuracy/discretized']:.2f} % with the supernet's weights"
+    rows |= ending.rows(metrics)
+    if outcome is not None:
+        rows["warm start"] = beginning.summary(space, outcome)
     return result_table("Found", rows, found, benchmark)
 
 

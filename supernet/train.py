@@ -11,6 +11,7 @@ from rich.console import Console
 
 from search_spaces.network import multiply_adds, parameters
 from supernet import seeds
+from supernet.assembly import build_benchmark
 from supernet.callbacks.history import History
 from supernet.callbacks.hparams import HParams
 from supernet.compose import build
@@ -21,7 +22,7 @@ from supernet.from_genotype import architecture_of, data_of, search_space_of, sp
 from supernet.genotype import git_revision, resolve, versions
 from supernet.launch import launch
 from supernet.modules.train import TrainModule
-from supernet.run import Run, build_benchmark, flat, result_table
+from supernet.run import Run, flat, result_table
 
 log = logging.getLogger("supernet")
 METRICS = "metrics.json"

@@ -32,10 +32,11 @@ def writer(trainer: pl.Trainer) -> SummaryWriter | None:
 class ArchitectureMonitor(pl.Callback):
     """After every epoch: entropy, margin and heat map of the mixing weights, the genotype, and its true accuracy.
 
-    ``alpha/<cell>/entropy`` is the mean over edges of ``-sum p ln p``; ``alpha/<cell>/margin`` the mean difference
-    between the two largest weights of an edge; ``alpha/changed_edges`` the edges whose choice is not that of the epoch
-    before; ``genotype/skip_share`` the share of skip connections; ``benchmark/<dataset>`` the table's accuracy in
-    percent, which is never fed back into the search. The genotype is shown, as text and as a drawing, when it changes.
+    ``alpha/<cell>/entropy`` is the mean over edges of ``-sum p ln p``, with p the shares of an edge's operations in it;
+    ``alpha/<cell>/margin`` the mean difference between the two largest shares; ``alpha/changed_edges`` the edges whose
+    choice is not that of the epoch before; ``genotype/skip_share`` the share of skip connections;
+    ``benchmark/<dataset>`` the table's accuracy in percent, which is never fed back into the search. The genotype is
+    shown, as text and as a drawing, when it changes.
 
     Args:
         benchmark: a table that knows the space, None without one.
@@ -61,9 +62,10 @@ class ArchitectureMonitor(pl.Callback):
         """Log the epoch."""
         assert isinstance(pl_module, SearchModule)
         space, mixture, genotype = pl_module.space, pl_module.mixture(), pl_module.genotype()
-        for cell, weights in mixture.items():
-            entropy = torch.special.entr(weights).sum(dim=1).mean()
-            best = weights.topk(2, dim=1).values
+        for cell, weights in pl_module.alphas.mean().weights.items():
+            shares = weights / weights.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+            entropy = torch.special.entr(shares).sum(dim=1).mean()
+            best = shares.topk(2, dim=1).values
             pl_module.log(f"alpha/{cell}/entropy", entropy)
             pl_module.log(f"alpha/{cell}/margin", (best[:, 0] - best[:, 1]).mean())
         pl_module.log("alpha/changed_edges", float(genotype.distance(self.last)) if self.last else 0.0)

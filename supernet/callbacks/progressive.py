@@ -5,15 +5,19 @@ Chen, Wang, Cheng, Tang and Hsieh, "DrNAS: Dirichlet Neural Architecture Search"
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from search_spaces.space import SearchSpace
 from supernet.errors import UserError
 from supernet.modules.search import SearchModule
+from supernet.schedulers import StagedCosine
 
 log = logging.getLogger("supernet")
 
@@ -46,6 +50,9 @@ class Progressive(pl.Callback):
                 raise UserError(
                     f"partial_channels={after} after {before}: a stage can only let more channels take part"
                 )
+        check_epochs(self.stages, trainer)
+        for part in filter(None, parts):
+            try_stage(pl_module.space, part)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin a stage, if one begins with this epoch."""
@@ -53,7 +60,7 @@ class Progressive(pl.Callback):
         for stage in self.stages:
             if begins(stage, trainer) and pl_module.stage_start < trainer.current_epoch:
                 space = pl_module.space
-                allowed = strongest(pl_module.mixture(), space.allowed, int(stage["keep"]))
+                allowed = strongest(space, pl_module.mixture(), int(stage["keep"]))
                 parts = int(stage.get("partial_channels", pl_module.partial_channels))
                 pl_module.rebuild(space.restrict(allowed), parts, rescale=self.rescale, stage=trainer.current_epoch)
                 log.info(
@@ -62,12 +69,20 @@ class Progressive(pl.Callback):
                 )  # fmt: skip
 
 
-def strongest(weights: Mapping[str, Tensor], allowed: Mapping[str, Tensor], keep: int) -> dict[str, Tensor]:
-    """The table that leaves on each edge the ``keep`` allowed operations of the largest weight."""
+def strongest(space: SearchSpace, weights: Mapping[str, Tensor], keep: int) -> dict[str, Tensor]:
+    """The table that leaves on each edge the ``keep`` allowed operations of the largest weight.
+
+    An edge whose strongest operations are none that an architecture may have keeps the strongest that it may, too.
+    """
     kept = {}
-    for cell, table in allowed.items():
-        ranked = weights[cell].cpu().masked_fill(~table, -torch.inf).topk(min(keep, table.shape[1]), dim=1).indices
+    for cell, table in space.allowed.items():
+        known = weights[cell].detach().cpu()
+        ranked = known.masked_fill(~table, -torch.inf).topk(min(keep, table.shape[1]), dim=1).indices
         kept[cell] = torch.zeros_like(table).scatter(1, ranked, True) & table
+        candidates = space.candidates(cell)
+        best = known.masked_fill(~candidates, -torch.inf).argmax(dim=1, keepdim=True)
+        lost = candidates.any(dim=1) & ~(kept[cell] & candidates).any(dim=1)
+        kept[cell] |= torch.zeros_like(table).scatter(1, best, True) & lost[:, None]
     return kept
 
 
@@ -88,6 +103,33 @@ def check_stages(stages: Sequence[Mapping[str, object]], known: set[str]) -> Non
         if not (isinstance(keep, int) and keep >= 1):
             raise ValueError(f"stage keep={keep}: at least one operation must stay on an edge")
         last = float(at)
+
+
+def check_epochs(stages: Sequence[Mapping[str, Any]], trainer: pl.Trainer) -> None:
+    """Raise `UserError` where a stage would have no epochs, or where the learning rate has other stages."""
+    epochs = trainer.max_epochs or 0
+    starts = [0, *(round(float(stage["at"]) * epochs) for stage in stages), epochs]
+    if any(after <= before for before, after in itertools.pairwise(starts)):
+        raise UserError(
+            f"with epochs={epochs} the stages would begin with epochs {[start + 1 for start in starts[:-1]]}, and each "
+            "needs at least one; use more epochs, or other values of `at`"
+        )
+    for config in trainer.lr_scheduler_configs:
+        if isinstance(config.scheduler, StagedCosine) and config.scheduler.starts != starts:
+            theirs = [start + 1 for start in config.scheduler.starts[:-1]]
+            raise UserError(
+                f"the stages begin with epochs {[start + 1 for start in starts[:-1]]}, but those of the learning rate "
+                f"with {theirs}; set scheduler.stages={len(stages) + 1} and equal distances in `at`"
+            )
+
+
+def try_stage(space: SearchSpace, partial_channels: int, arguments: Mapping[str, Any] | None = None) -> None:
+    """Raise `UserError` where the supernet of a later stage cannot be built."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            space.resized(**(arguments or {})).supernet(partial_channels)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"a stage cannot be built: {error}") from error
 
 
 def check_learns(module: pl.LightningModule) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from search_spaces.operations import Identity
-from supernet.callbacks.progressive import begins, check_learns, check_stages, strongest
+from supernet.callbacks.progressive import begins, check_epochs, check_learns, check_stages, strongest, try_stage
 from supernet.modules.search import SearchModule
 
 log = logging.getLogger("supernet")
@@ -43,6 +43,12 @@ class Stages(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse what cannot work before any step."""
         check_learns(pl_module)
+        check_epochs(self.stages, trainer)
+        assert isinstance(pl_module, SearchModule)
+        arguments: dict[str, Any] = {}
+        for stage in self.stages:
+            arguments |= stage["space"]
+            try_stage(pl_module.space, pl_module.partial_channels, arguments)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin a stage, if one begins with this epoch, and set the dropout of the epoch."""
@@ -50,7 +56,7 @@ class Stages(pl.Callback):
         for stage in self.stages:
             if begins(stage, trainer) and pl_module.stage_start < trainer.current_epoch:
                 space = pl_module.space
-                allowed = strongest(pl_module.mixture(), space.allowed, stage["keep"])
+                allowed = strongest(space, pl_module.mixture(), stage["keep"])
                 deeper = space.resized(**stage["space"])
                 pl_module.rebuild(deeper.restrict(allowed), fresh=True, stage=trainer.current_epoch)
                 log.info(

@@ -20,7 +20,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.network import Network, widening
 from search_spaces.space import SearchSpace
 from supernet import gradients, seeds
-from supernet.alphas import ALPHA_STD, Alphas, Mixture
+from supernet.alphas import Alphas, Mixture
 from supernet.costs.base import CostTerm
 from supernet.errors import UserError
 from supernet.formulations.base import Batch, Formulation, Problem
@@ -62,6 +62,16 @@ def check_precision(precision: str | int | None, formulation: Formulation | None
             f"trainer.precision={precision} rounds the finite differences of {type(formulation).__name__} away; "
             "use trainer.precision=32-true or formulation.finite_differences=false"
         )
+
+
+def check_combination(relaxation: Relaxation, perturbation: Perturbation | None, cost: CostTerm | None) -> None:
+    """Raise `UserError` for what a relaxation cannot be combined with."""
+    name = type(relaxation).__name__
+    if perturbation is not None and (relaxation.sparse or not relaxation.rows_sum_to_one):
+        why = "runs one operation an edge" if relaxation.sparse else "has weights that do not sum to one"
+        raise UserError(f"a perturbation moves mixtures of operations, but {name} {why}; use perturbation=none")
+    if cost is not None and not relaxation.learns:
+        raise UserError(f"a cost is a term in the loss of the alphas, and {name} learns none; use cost=none")
 
 
 class SearchModule(pl.LightningModule):
@@ -109,6 +119,7 @@ class SearchModule(pl.LightningModule):
         cost: CostTerm | None = None,
     ) -> None:
         super().__init__()
+        check_combination(relaxation, perturbation, cost)
         self.automatic_optimization = False
         self.space = space
         self.relaxation = relaxation
@@ -185,8 +196,7 @@ class SearchModule(pl.LightningModule):
             network = space.supernet(partial_channels).to(self.weights[0])
             if fresh:
                 torch.manual_seed(seeds.derive(self.seed, seeds.ALPHAS, number))
-                for parameter in self.alphas.tensors():
-                    parameter.data.copy_(ALPHA_STD * torch.randn(parameter.shape))
+                self.alphas.redraw()
         maps = None
         if not fresh:
             if partial_channels != self.partial_channels:
@@ -229,7 +239,10 @@ class SearchModule(pl.LightningModule):
             return
         space = self.space.resized(**saved["arguments"])
         self.rebuild(
-            space.restrict(saved["allowed"]), saved["partial_channels"], fresh=True, stage=saved["stage_start"]
+            space.restrict(saved["allowed"], self.space.pool),
+            saved["partial_channels"],
+            fresh=True,
+            stage=saved["stage_start"],
         )
         self.found = None if saved["found"] is None else self.space.parse(saved["found"])
 
@@ -373,10 +386,13 @@ class SearchModule(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Read off the architecture once for all batches."""
         self._discretized = [self.discretized()]
-        self._mixture = self.alphas.mean()
+        self._mixture = self.alphas.judged()
+        if self.relaxation.batch_statistics:
+            for layer in self._norms:
+                layer.train().track_running_stats = False
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """The supernet under its mean mixture, and the discretized architecture with inherited weights."""
+        """The supernet under the mixture that is judged, and the discretized architecture with inherited weights."""
         images, labels = batch
         logits = self.network(images, self._mixture.weights, self._mixture.edges)
         self.log("loss/supernet", F.cross_entropy(logits, labels), batch_size=len(labels))
@@ -392,6 +408,8 @@ class SearchModule(pl.LightningModule):
         for name in ("supernet", "discretized"):
             self._accuracy(name).reset()
         self._discretized = []
+        for layer in self._norms:
+            layer.track_running_stats = True
 
     # --------------------------------------------------------------------------------------------------- logging
 

@@ -59,6 +59,12 @@ class Perturbation(ABC):
 
 
 def project(weights: Tensor, allowed: Tensor) -> Tensor:
-    """Clip to [0, 1], zero where not allowed, and divide by the sum of the row."""
+    """Clip to [0, 1], zero where not allowed, and divide by the sum of the row.
+
+    Where nothing is left of a row, its largest entry becomes one: no edge goes without its operations.
+    """
     clipped = weights.clamp(0, 1) * allowed
-    return clipped / clipped.sum(dim=1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+    total = clipped.sum(dim=1, keepdim=True)
+    largest = weights.masked_fill(~allowed, -torch.inf).argmax(dim=1, keepdim=True)
+    only = torch.zeros_like(clipped).scatter(1, largest, 1.0) * allowed
+    return torch.where(total > 0, clipped / total.clamp_min(torch.finfo(weights.dtype).tiny), only)

@@ -21,6 +21,8 @@ class Relaxation(nn.Module, ABC):
         learns: whether alpha is learnt; False where the mixture does not depend on it.
         weight_decay: the L2 pull on alpha that the paper applies through its optimizer; zero where `penalty` does it.
         sparse: whether a training sample has one operation on each edge and only that one need be run.
+        batch_statistics: whether validation normalises by its own batches: the running statistics are those of samples
+            that are unlike the mixture it judges.
         generator: source of the noise of a sampling relaxation; None means torch's global one.
     """
 
@@ -28,6 +30,7 @@ class Relaxation(nn.Module, ABC):
     learns: ClassVar[bool] = True
     weight_decay: ClassVar[float] = 1e-3
     sparse: bool = False
+    batch_statistics: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,14 +46,21 @@ class Relaxation(nn.Module, ABC):
 
     @abstractmethod
     def mean(self, alpha: Tensor, allowed: Tensor) -> Tensor:
-        """The deterministic mixture: for validation and for reading off an architecture."""
+        """The deterministic mixture, from which an architecture is read off."""
+
+    def judged(self, alpha: Tensor, allowed: Tensor) -> Tensor:
+        """The mixing weights that validation judges: `mean`, unless overridden."""
+        return self.mean(alpha, allowed)
 
     @abstractmethod
     def inverse(self, weights: Tensor) -> Tensor:
         """An alpha whose mean mixture is ``weights`` (positive rows that sum to one)."""
 
-    def penalty(self, alpha: Tensor, allowed: Tensor) -> Tensor:
-        """A scalar added to the loss of alpha; zero unless the relaxation regularises alpha."""
+    def penalty(self, alpha: Tensor, allowed: Tensor, start: Tensor | None = None) -> Tensor:
+        """A scalar added to the loss of alpha; zero unless the relaxation regularises alpha.
+
+        ``start`` is where alpha began, for a penalty that keeps it near there; None for zero.
+        """
         return alpha.new_zeros(())
 
     def anneal(self, progress: float) -> None:

@@ -24,6 +24,7 @@ class Dirichlet(Relaxation):
     Args:
         anchor: what pulls beta to one (the uniform distribution on the simplex). ``l2``: ``scale / 2 * |alpha|^2``, the
             weight decay of the published code; ``kl``: ``scale * sum_e KL(Dir(beta[e]) || Dir(1))``, as in the paper.
+            Where alpha has another start, the pull is to that.
         anchor_scale: the weight of that pull (1e-3 in the paper).
     """
 
@@ -59,24 +60,28 @@ class Dirichlet(Relaxation):
         beta = (weights * weights.shape[-1]).clamp_min(SMALLEST_CONCENTRATION)
         return torch.where(beta >= 1, beta - 1, beta.log())  # the inverse of elu(alpha) + 1
 
-    def penalty(self, alpha: Tensor, allowed: Tensor) -> Tensor:
+    def penalty(self, alpha: Tensor, allowed: Tensor, start: Tensor | None = None) -> Tensor:
         """The anchor; see the class."""
+        start = torch.zeros_like(alpha) if start is None else start
         if self.anchor == "l2":
-            return 0.5 * self.anchor_scale * alpha.square().sum()
-        return self.anchor_scale * kl_to_uniform(self.concentration(alpha), allowed).sum()
+            return 0.5 * self.anchor_scale * (alpha - start).square().sum()
+        return self.anchor_scale * divergence(self.concentration(alpha), self.concentration(start), allowed).sum()
 
 
-def kl_to_uniform(beta: Tensor, allowed: Tensor) -> Tensor:
-    """``KL(Dir(beta[e]) || Dir(1))`` for each edge, over its allowed operations: a vector ``(edges,)``.
+def divergence(beta: Tensor, anchor: Tensor, allowed: Tensor) -> Tensor:
+    """``KL(Dir(beta[e]) || Dir(anchor[e]))`` for each edge, over its allowed operations: a vector ``(edges,)``.
 
-    ``lnG(sum b) - sum lnG(b) - lnG(K) + sum (b - 1)(psi(b) - psi(sum b))`` with K allowed operations.
+    ``lnG(sum b) - sum lnG(b) - lnG(sum a) + sum lnG(a) + sum (b - a)(psi(b) - psi(sum b))``.
     """
-    beta = torch.where(allowed, beta, torch.ones_like(beta))  # one contributes nothing to the sums below
-    count = allowed.sum(dim=-1).clamp_min(1).to(beta.dtype)
-    total = (beta * allowed).sum(dim=-1, keepdim=True)
-    total = torch.where(total > 0, total, torch.ones_like(total))  # an edge without operations counts nothing
-    pull = ((beta - 1) * (beta.digamma() - total.digamma())).sum(dim=-1)
-    return total.squeeze(-1).lgamma() - beta.lgamma().sum(dim=-1) - count.lgamma() + pull
+    beta, anchor = (torch.where(allowed, one, torch.ones_like(one)) for one in (beta, anchor))  # lnG(1) is 0
+    totals = [(one * allowed).sum(dim=-1, keepdim=True) for one in (beta, anchor)]
+    # An edge without operations counts nothing.
+    total, other = (torch.where(one > 0, one, torch.ones_like(one)) for one in totals)
+    pull = ((beta - anchor) * (beta.digamma() - total.digamma())).sum(dim=-1)
+    normalisers = [
+        sums.squeeze(-1).lgamma() - parts.lgamma().sum(dim=-1) for sums, parts in ((total, beta), (other, anchor))
+    ]
+    return normalisers[0] - normalisers[1] + pull
 
 
 class _Sample(torch.autograd.Function):

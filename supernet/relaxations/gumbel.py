@@ -29,6 +29,8 @@ class Gumbel(Relaxation):
         tau_end: the temperature when it is done; linear in between.
     """
 
+    batch_statistics = True
+
     def __init__(self, hard: bool = True, tau_start: float = 10.0, tau_end: float = 0.1) -> None:
         super().__init__()
         for name, tau in (("tau_start", tau_start), ("tau_end", tau_end)):
@@ -57,6 +59,15 @@ class Gumbel(Relaxation):
     def mean(self, alpha: Tensor, allowed: Tensor) -> Tensor:
         """``softmax(alpha)``: the probabilities of the operations."""
         return self.softmax(alpha, allowed)
+
+    def judged(self, alpha: Tensor, allowed: Tensor) -> Tensor:
+        """For hard samples the most probable one, without noise (Dong and Yang, 2019); for soft ones their mean."""
+        mean = self.mean(alpha, allowed)
+        return (
+            torch.zeros_like(mean).scatter(-1, mean.argmax(dim=-1, keepdim=True), 1.0) * allowed
+            if self.sparse
+            else mean
+        )
 
     def inverse(self, weights: Tensor) -> Tensor:
         """``log weights``, with rows of mean zero."""

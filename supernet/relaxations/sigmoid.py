@@ -39,7 +39,7 @@ class Sigmoid(Relaxation):
         """``log(w / (1 - w))``, with w kept off 0 and 1; rows need not sum to one."""
         return weights.logit(eps=torch.finfo(weights.dtype).eps)
 
-    def penalty(self, alpha: Tensor, allowed: Tensor) -> Tensor:
+    def penalty(self, alpha: Tensor, allowed: Tensor, start: Tensor | None = None) -> Tensor:
         """``zero_one_weight * L01`` with ``L01 = -mean (sigmoid(alpha) - 0.5)^2`` over the allowed operations.
 
         Never positive: zero where all gates are half open, ``-zero_one_weight / 4`` where all are open or shut. The

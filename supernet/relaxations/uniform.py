@@ -26,6 +26,7 @@ class Uniform(Relaxation):
     learns = False
     weight_decay = 0.0
     sparse = True
+    batch_statistics = True
 
     def __init__(self, strict: bool = False) -> None:
         super().__init__()

@@ -1,28 +1,58 @@
-"""The contract of a selection: a trained supernet in, an architecture out."""
+"""The contract of a selection: a supernet in, an architecture out."""
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
 
 import torch
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 
 from search_spaces.architecture import Architecture
 from supernet import seeds
 from supernet.data.images import Images
+from supernet.data.sampling import samples
+from supernet.estimators.base import Task
 from supernet.modules.search import SearchModule
 
 T = TypeVar("T")
 
+RECORDS = SCORES, CANDIDATES = "scores.csv", "candidates.csv"
+"""The files in a run's folder where selections write what they measure, with a column of seconds."""
+SCORE, ACCURACY = "selection/score", "selection/accuracy"
+"""What an estimator says of the chosen architecture; the share of held-out images that it gets right."""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What was chosen, and what was measured of it, by name."""
+
+    architecture: Architecture
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
 
 class Selection(ABC):
-    """Chooses the architecture of a search after its last epoch, where it is not read off the alphas."""
+    """Chooses the architecture of a search after its last epoch, where it is not read off the alphas.
+
+    Attributes:
+        respects_pool: whether it chooses from the `pool` of a space that has one.
+        needs_training: whether it looks at the supernet's weights, which mean nothing before they are trained.
+        measures: the names of its metrics.
+    """
+
+    respects_pool: ClassVar[bool] = False
+    needs_training: ClassVar[bool] = True
+    measures: tuple[str, ...] = ()
+
+    def check(self, task: Task) -> None:  # noqa: B027 (most have nothing to check)
+        """Raise ValueError where the settings do not fit the task of a search without training, before any work."""
 
     @abstractmethod
-    def select(self, module: SearchModule, images: Images) -> Architecture:
+    def select(self, module: SearchModule, images: Images) -> Selected:
         """The architecture; random choices are a function of the module's seed."""
 
 
@@ -37,7 +67,28 @@ def prepare(module: SearchModule, images: Images) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def task_of(module: SearchModule, images: Images) -> Task:
+    """What a search without training scores architectures for: the module's space, the training half, its seed."""
+    return Task(module.space, samples(images, module.seed), module.seed, images.device)
+
+
+def at_least(least: int, **values: int) -> None:
+    """Raise ValueError unless each value is a whole number and at least so large."""
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} is {value}: it must be a whole number, at least {least}")
+
+
 def watched(items: Sequence[T], description: str) -> Iterable[T]:
     """The items, with a progress bar on a terminal's error stream while they last."""
     console = Console(stderr=True)
     return track(items, description=description, console=console, transient=True, disable=not console.is_terminal)
+
+
+@contextlib.contextmanager
+def bar(total: int, description: str) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal's error stream, and what advances it by one."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        line = progress.add_task(description, total=total)
+        yield lambda: progress.advance(line)

@@ -1,4 +1,4 @@
-"""Architecture selection by perturbation: an operation matters as much as accuracy falls when it is taken away.
+"""Architecture selection by perturbation: an operation matters as much as the supernet is worse without it.
 
 Wang, Cheng, Chen, Tang and Hsieh, "Rethinking Architecture Selection in Differentiable NAS" (DARTS-PT), 2021,
 arXiv:2108.04392; the order is that of github.com/ruocwang/darts-pt. Nothing here knows a network.
@@ -20,8 +20,8 @@ from supernet.selection.undecided import UNDECIDED, inputs, nothing_decided, pos
 
 log = logging.getLogger("supernet")
 
-Accuracy = Callable[[Architecture, str, int, int | None], float]
-"""The supernet's accuracy after these decisions and without one operation of an edge, or (None) without the edge."""
+Quality = Callable[[Architecture, str, int, int | None], float]
+"""How good the supernet is after these decisions and without one operation of an edge, or (None) without the edge."""
 
 Round = list[tuple[str, int]]
 """A decision for each cell type: its name, and an edge or a node."""
@@ -29,7 +29,7 @@ Round = list[tuple[str, int]]
 
 def decide(
     space: SearchSpace,
-    accuracy: Accuracy,
+    quality: Quality,
     tune: Callable[[Architecture], None],
     generator: Generator,
     strength: Mapping[str, Tensor],
@@ -38,13 +38,13 @@ def decide(
     """The architecture left when every edge has kept its operation and every node its inputs.
 
     In random order a round decides one edge of each cell type, and when all are decided the inputs of one node of each;
-    nodes that keep all their inputs have nothing to decide. What is kept is what accuracy is lowest without; of equals,
-    what the supernet mixes in more of. A decision that would cut the output off from the input (or leave the space's
+    nodes that keep all their inputs have nothing to decide. What is kept is what the supernet is worst without; of
+    equals, what it mixes in more of. A decision that would cut the output off from the input (or leave the space's
     pool) is not taken. ``none`` may be chosen where architectures may have it, as in the published code.
 
     Args:
         space: what is decided; ``unchosen`` operations and those it rules out are no candidates.
-        accuracy: measures a perturbed supernet.
+        quality: measures a perturbed supernet, by its accuracy or by any score.
         tune: called between two rounds with the decisions so far.
         generator: source of the order.
         strength: the supernet's mixing weights ``(edges, operations)`` of each cell type.
@@ -63,7 +63,7 @@ def decide(
             tune(partial)
         rule = keep_operation if number < len(operations) else keep_inputs
         for cell, item in round_:
-            partial = rule(space, partial, cell, item, accuracy, strength[cell])
+            partial = rule(space, partial, cell, item, quality, strength[cell])
     return partial
 
 
@@ -77,25 +77,25 @@ def shuffled(items: Mapping[str, Sequence[int]], generator: Generator) -> list[R
 
 
 def keep_operation(
-    space: SearchSpace, partial: Architecture, cell: str, edge: int, accuracy: Accuracy, strength: Tensor
+    space: SearchSpace, partial: Architecture, cell: str, edge: int, quality: Quality, strength: Tensor
 ) -> Architecture:
-    """Decide an edge: it keeps the operation without which accuracy is lowest."""
+    """Decide an edge: it keeps the operation without which the supernet is worst."""
     candidates = space.candidates(cell)[edge].nonzero().flatten().tolist()
     options = [o for o in candidates if possible(space, partial.replace(cell, edge, o))] or candidates
-    without = {option: accuracy(partial, cell, edge, option) for option in options}
+    without = {option: quality(partial, cell, edge, option) for option in options}
     kept = min(options, key=lambda option: (without[option], -float(strength[edge, option])))
     source, node = space.edges[cell][edge]
     name = space.operations[cell][kept]
-    log.info("%s, edge %d to %d: %s (%.2f %% without it)", cell, source, node, name, 100 * without[kept])
+    log.info("%s, edge %d to %d: %s (%.4g without it)", cell, source, node, name, without[kept])
     return partial.replace(cell, edge, kept)
 
 
 def keep_inputs(
-    space: SearchSpace, partial: Architecture, cell: str, node: int, accuracy: Accuracy, strength: Tensor
+    space: SearchSpace, partial: Architecture, cell: str, node: int, quality: Quality, strength: Tensor
 ) -> Architecture:
-    """Decide a node: it keeps the edges without each of which accuracy is lowest."""
+    """Decide a node: it keeps the edges without each of which the supernet is worst."""
     entering = inputs(space, partial, cell, node)
-    without = {edge: accuracy(partial, cell, edge, None) for edge in entering}
+    without = {edge: quality(partial, cell, edge, None) for edge in entering}
     ranked = sorted(entering, key=lambda edge: (without[edge], -float(strength[edge, partial[cell][edge]])))
     choices = itertools.combinations(ranked, space.inputs[cell][node])  # the best first
     trials = [_drop(partial, cell, set(entering) - set(kept)) for kept in choices]

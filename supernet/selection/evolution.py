@@ -17,7 +17,7 @@ from supernet.data.loading import Batch
 from supernet.estimators.one_shot import OneShotAccuracy
 from supernet.evolution import check, evolve
 from supernet.modules.search import SearchModule
-from supernet.selection.base import Selection, prepare, watched
+from supernet.selection.base import ACCURACY, Selected, Selection, prepare, watched
 
 log = logging.getLogger("supernet")
 
@@ -34,6 +34,9 @@ class EvolutionarySelection(Selection):
             of batch norm; fewer where the half has fewer.
         batches: how many batches of held-out images judge a candidate; None for all.
     """
+
+    respects_pool = True
+    measures = (ACCURACY,)
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class EvolutionarySelection(Selection):
         self.recalibration_batches = recalibration_batches
         self.batches = batches
 
-    def select(self, module: SearchModule, images: Images) -> Architecture:
+    def select(self, module: SearchModule, images: Images) -> Selected:
         """See `Selection.select`."""
         generator = prepare(module, images)
         train: Callable[[], Iterator[Batch]] = functools.partial(
@@ -76,4 +79,4 @@ class EvolutionarySelection(Selection):
         count = sum(len(generation) for generation in evolution.generations)
         (best, accuracy), *_ = evolution.fittest(1)
         log.info("the fittest of %d: %.2f %% of the held-out half with the supernet's weights", count, 100 * accuracy)
-        return best
+        return Selected(best, {ACCURACY: accuracy})

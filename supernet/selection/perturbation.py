@@ -12,7 +12,7 @@ import itertools
 from search_spaces.architecture import Architecture
 from supernet.data.images import Images
 from supernet.modules.search import SearchModule
-from supernet.selection.base import Selection, prepare, watched
+from supernet.selection.base import Selected, Selection, prepare, watched
 from supernet.selection.decisions import decide
 from supernet.selection.partial import PartialSupernet
 
@@ -40,7 +40,7 @@ class PerturbationSelection(Selection):
         self.lr_scale = lr_scale
         self.batches = batches
 
-    def select(self, module: SearchModule, images: Images) -> Architecture:
+    def select(self, module: SearchModule, images: Images) -> Selected:
         """See `Selection.select`."""
         generator = prepare(module, images)
         supernet = PartialSupernet(module, self.lr_scale)
@@ -58,4 +58,4 @@ class PerturbationSelection(Selection):
                 supernet.tune(images.batches("train", epoch, shuffle=True, augment=True, drop_last=True))
 
         watch = functools.partial(watched, description="deciding")
-        return decide(module.space, accuracy, tune, generator, module.mixture(), watch)
+        return Selected(decide(module.space, accuracy, tune, generator, module.mixture(), watch))

@@ -20,6 +20,8 @@ def test_a_yaml_is_constructor_arguments_of_one_class(group, name):
     content = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
     target = get_class(content.pop("_target_"))
     content.pop("_partial_", None)
+    for nested in content.pop("defaults", []):  # what another group gives is an argument too
+        content |= {key.partition("@")[2].partition(".")[0]: None for key in nested} if nested != "_self_" else {}
     accepted: set[str] = set()
     for base in target.__mro__:
         accepted |= set(inspect.signature(base.__init__).parameters)

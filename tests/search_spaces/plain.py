@@ -264,7 +264,7 @@ class PlainNetwork(nn.Module):
     def __init__(self, network: Network, space: SearchSpace, form: Form) -> None:
         super().__init__()
         network = copy.deepcopy(network)
-        self.stem, self.head = network.stem, network.head
+        self.stem = network.stem
         self.types = [layer.cell_type if isinstance(layer, Cell) else None for layer in network.trunk]
         self.trunk = nn.ModuleList(
             plain(layer, space.edges[layer.cell_type], space.operations[layer.cell_type], form)
@@ -272,6 +272,7 @@ class PlainNetwork(nn.Module):
             else layer
             for layer in network.trunk
         )
+        self.head = network.head  # last, as in published code, whose parameters come in this order
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor], network: Network) -> None:

@@ -214,7 +214,7 @@ def test_skips_stay_where_nothing_can_take_their_place():
     space = DARTS(max_skips=1).restrict(allowed)
     weights = table([0.5] * 14, SKIP)
     found = space.discretize({"normal": weights, "reduce": weights})
-    assert space.contains(found)
+    assert SPACE.restrict(allowed).contains(found)
     assert found["normal"].count(SKIP) == 2
 
 
@@ -342,3 +342,12 @@ def test_equal_texts_are_rare_but_occur(generator):
     assert len(set(texts)) == 300
     permuted = [text_of((BASE[0], BASE[1], *order)) for order in itertools.permutations(BASE[2:])]
     assert len(set(permuted)) == 1
+
+
+def test_a_limit_on_skips_is_part_of_the_space(generator):
+    limited = DARTS(max_skips=1)
+    drawn = SPACE.sample(200, generator)
+    skip = SPACE.operations["normal"].index("skip_connect")
+    for architecture in drawn:
+        assert limited.contains(architecture) == (architecture["normal"].count(skip) <= 1)
+    assert not all(limited.contains(architecture) for architecture in drawn)

@@ -61,6 +61,15 @@ def test_a_pool_is_the_whole_space_to_every_method(generator):
     assert torch.allclose(prior.sum(dim=1), torch.ones(6))
 
 
+def test_operations_that_are_ruled_out_take_their_architectures_from_a_pool(generator):
+    pool = SPACE.sample(50, generator)
+    table = SPACE.allowed["cell"].clone()
+    table[0, :2] = False
+    smaller = SPACE.restrict(pool=pool).restrict({"cell": table})
+    assert smaller.pool == tuple(one for one in dict.fromkeys(pool) if one["cell"][0] >= 2)
+    assert 0 < smaller.size() < len(set(pool))
+
+
 def test_a_pool_without_a_member_of_the_space_is_refused():
     table = SPACE.allowed["cell"].clone()
     table[:, 0] = False

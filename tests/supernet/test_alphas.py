@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from supernet.alphas import Alphas, Mixture
+from supernet.relaxations.dirichlet import Dirichlet
 from supernet.relaxations.gumbel import Gumbel
 from supernet.relaxations.sigmoid import Sigmoid
 from supernet.relaxations.softmax import Softmax
@@ -81,3 +82,44 @@ def test_the_penalty_adds_up_over_cell_types():
     table = alphas(relaxation)
     parts = [relaxation.penalty(table[cell], ALLOWED[cell]) for cell in ALLOWED]
     torch.testing.assert_close(table.penalty(), parts[0] + parts[1])
+
+
+START = {cell: torch.arange(15.0).reshape(5, 3) / 10 for cell in ALLOWED}
+
+
+def test_alphas_start_near_where_they_are_told_and_begin_anew_there():
+    table = alphas(edge_normalization=True)
+    noise = table["normal"].detach().clone()
+    table.start_at(START)
+    torch.testing.assert_close(table["normal"].detach(), START["normal"].double() + noise)
+    for value in table.tensors():
+        value.data.fill_(7.0)
+    torch.manual_seed(3)
+    table.redraw()
+    torch.manual_seed(3)
+    draws = [1e-3 * torch.randn(value.shape) for value in table.tensors()]
+    for cell, draw in zip(ALLOWED, draws, strict=False):
+        torch.testing.assert_close(table[cell].detach(), (START[cell] + draw).double(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(table.beta["normal"].detach(), draws[2].double())
+
+
+def test_penalties_know_where_alphas_started():
+    relaxation = Dirichlet(anchor_scale=2.0)
+    table = alphas(relaxation)
+    table.start_at(START)
+    assert table.penalty() < 1e-4  # the noise alone
+    for cell in ALLOWED:
+        table[cell].data.copy_(START[cell] + 1)
+    assert float(table.penalty().detach()) == pytest.approx(30, rel=1e-6)
+
+
+def test_what_is_ruled_out_has_no_start():
+    table = alphas(Dirichlet(anchor_scale=2.0))
+    table.start_at(START)
+    for cell in ALLOWED:
+        table[cell].data.copy_(START[cell])
+    smaller = {cell: t.clone() for cell, t in ALLOWED.items()}
+    smaller["normal"][:, 2] = False
+    table.restrict(smaller)
+    assert table["normal"][:, 2].abs().sum() == 0
+    assert float(table.penalty().detach()) == pytest.approx(0, abs=1e-12)

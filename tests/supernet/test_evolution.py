@@ -133,3 +133,26 @@ def test_where_nodes_keep_some_inputs_a_mutant_may_move_an_edge(generator):
 def test_settings_without_sense_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         run(**settings)
+
+
+def test_scores_that_depend_on_the_company_are_those_among_all_so_far():
+    asked = []
+
+    def ranks(architectures) -> list[float]:
+        counts = convolutions(architectures)
+        return [sum(other < count for other in counts) for count in counts]
+
+    def everything(architectures) -> list[float]:
+        asked.append(len(architectures))
+        return ranks(architectures)
+
+    found = run(score=ranks, rescore=everything, population=6, generations=4)
+    assert asked == [6, 12, 18, 24]
+    history = [pair for generation in found.generations for pair in generation]
+    assert [score for _, score in history] == ranks([architecture for architecture, _ in history])
+    assert found.best[CELL].count(CONV) == max(convolutions([architecture for architecture, _ in history]))
+
+
+def test_without_rescoring_a_score_stays_what_it_was():
+    found = run(score=lambda few: list(range(len(few))), population=3, generations=2)
+    assert [[score for _, score in generation] for generation in found.generations] == [[0, 1, 2]] * 2

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -11,9 +13,31 @@ from tests.supernet.searches import SPACE, TWO_CELLS, assert_resumes_exactly, fi
 def test_the_strongest_of_what_is_still_there_stay():
     weights = {"cell": torch.tensor([[0.1, 0.5, 0.4, 0.0], [0.7, 0.1, 0.1, 0.1]])}
     allowed = {"cell": torch.tensor([[True, True, True, True], [False, True, True, False]])}
-    kept = strongest(weights, allowed, 2)["cell"]
+    space = SimpleNamespace(allowed=allowed, candidates=lambda cell: allowed[cell])
+    kept = strongest(space, weights, 2)["cell"]
     assert kept.tolist() == [[False, True, True, False], [False, True, True, False]]
-    assert strongest(weights, allowed, 1)["cell"].sum(dim=1).tolist() == [1, 1]
+    assert strongest(space, weights, 1)["cell"].sum(dim=1).tolist() == [1, 1]
+
+
+def test_an_edge_keeps_an_operation_that_an_architecture_may_have():
+    allowed = {"cell": torch.tensor([[True, True, True]])}
+    candidates = torch.tensor([[False, True, True]])  # as with `none` in DARTS's space
+    space = SimpleNamespace(allowed=allowed, candidates=lambda cell: candidates)
+    weights = {"cell": torch.tensor([[0.6, 0.1, 0.3]])}
+    assert strongest(space, weights, 1)["cell"].tolist() == [[True, False, True]]
+    assert strongest(space, weights, 2)["cell"].tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize(("stages", "message"), [
+    ([{"at": 0.4, "keep": 3}, {"at": 0.45, "keep": 2}], "begin with epochs"),
+    ([{"at": 0.05, "keep": 3}], "begin with epochs"),
+    ([{"at": 0.5, "keep": 3, "partial_channels": 3}], "a stage cannot be built: partial_channels=3 does not divide"),
+])  # fmt: skip
+def test_stages_that_cannot_work_are_refused_before_any_step(stages, message):
+    search = module(Dirichlet(), partial_channels=4)
+    with pytest.raises(UserError, match=message):
+        fit(search, epochs=4, callbacks=[Progressive(stages)])
+    assert search.global_step == 0
 
 
 def test_a_stage_prunes_widens_and_warms_up_again():

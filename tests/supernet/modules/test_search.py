@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from search_spaces.operations import Form
+from supernet.data.modules import SearchData
 from supernet.errors import UserError
 from supernet.formulations.base import Formulation
 from supernet.formulations.first_order import FirstOrder
@@ -17,6 +18,7 @@ from supernet.perturbations.adversarial import AdversarialPerturbation
 from supernet.perturbations.random import RandomPerturbation
 from supernet.relaxations.dirichlet import Dirichlet
 from supernet.relaxations.gumbel import Gumbel
+from supernet.relaxations.sigmoid import Sigmoid
 from supernet.relaxations.softmax import Softmax
 from supernet.relaxations.uniform import Uniform
 from tests.search_spaces.plain import PlainNetwork
@@ -331,3 +333,32 @@ def test_the_form_of_the_supernet_is_part_of_a_checkpoint():
     x, weights = torch.randn(2, 3, 8, 8), search.mixture()
     assert torch.equal(search.eval().network(x, weights), other.eval().network(x, weights))
     assert torch.equal(other.alphas.allowed("normal"), search.alphas.allowed("normal"))
+
+
+@pytest.mark.parametrize("relaxation", [Gumbel(), Uniform(), Sigmoid()], ids=["gumbel", "uniform", "sigmoid"])
+def test_a_perturbation_is_refused_where_there_is_no_mixture_that_sums_to_one(relaxation):
+    with pytest.raises(UserError, match="use perturbation=none"):
+        module(relaxation, perturbation=RandomPerturbation())
+
+
+def test_validation_of_hard_samples_judges_the_most_probable_one_by_the_statistics_of_the_batch():
+    search = module(Gumbel())
+    fit(search, epochs=2)
+    judged = search.alphas.judged().weights["cell"]
+    assert torch.equal(judged.argmax(dim=1), search.alphas["cell"].argmax(dim=1))
+    assert torch.equal(judged.sum(dim=1), torch.ones(6))
+    assert set(judged.unique().tolist()) == {0.0, 1.0}
+    # On NAS-Bench-201 that is the discretized architecture, so that both have the same accuracy.
+    assert search.trainer.callback_metrics["accuracy/discretization_gap"] == 0
+    before = {name: value.clone() for name, value in search.network.state_dict().items() if "running" in name}
+    search.trainer.validate(search, SearchData(images()), verbose=False)
+    assert all(
+        torch.equal(value, before[name]) for name, value in search.network.state_dict().items() if name in before
+    )
+    assert all(layer.track_running_stats for layer in search.network.modules() if hasattr(layer, "track_running_stats"))
+
+
+def test_validation_of_mixtures_uses_the_running_statistics():
+    search = module(Softmax())
+    assert torch.equal(search.alphas.judged().weights["cell"], search.alphas.mean().weights["cell"])
+    assert not search.relaxation.batch_statistics

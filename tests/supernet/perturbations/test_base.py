@@ -11,6 +11,13 @@ def test_projection_clips_masks_and_normalises_rows():
     torch.testing.assert_close(project(weights, allowed), expected)
 
 
+def test_a_row_of_which_nothing_is_left_keeps_its_largest_entry():
+    weights = torch.tensor([[-0.2, -0.1, -0.3]])
+    assert project(weights, torch.ones(1, 3, dtype=torch.bool)).tolist() == [[0.0, 1.0, 0.0]]
+    assert project(weights, torch.tensor([[True, False, True]])).tolist() == [[1.0, 0.0, 0.0]]
+    assert project(weights, torch.zeros(1, 3, dtype=torch.bool)).tolist() == [[0.0, 0.0, 0.0]]
+
+
 def test_the_box_grows_linearly():
     perturbation = RandomPerturbation(0.03, 0.3)
     for progress, epsilon in ((0.0, 0.03), (0.5, 0.165), (1.0, 0.3)):

@@ -7,7 +7,7 @@ from torch.distributions import Dirichlet as Reference
 from torch.distributions import kl_divergence
 from torch.distributions.dirichlet import _Dirichlet_backward
 
-from supernet.relaxations.dirichlet import Dirichlet, kl_to_uniform
+from supernet.relaxations.dirichlet import Dirichlet, divergence
 
 CPU = torch.device("cpu")
 ALL = torch.ones(6, 5, dtype=torch.bool)
@@ -92,15 +92,16 @@ def test_the_kl_anchor_is_the_divergence_from_the_uniform_distribution():
     relaxation = Dirichlet("kl", anchor_scale=0.5)
     beta = relaxation.concentration(alpha)
     expected = kl_divergence(Reference(beta), Reference(torch.ones_like(beta)))
-    torch.testing.assert_close(kl_to_uniform(beta, ALL), expected)
+    torch.testing.assert_close(divergence(beta, torch.ones_like(beta), ALL), expected)
     torch.testing.assert_close(relaxation.penalty(alpha, ALL), 0.5 * expected.sum())
 
 
 def test_the_kl_anchor_counts_allowed_operations_only():
     beta = torch.rand(3, 4, dtype=torch.float64) + 0.5
     allowed = torch.tensor([[True] * 4, [True, True, False, False], [False] * 4])
-    divergences = kl_to_uniform(beta, allowed)
-    pair = kl_divergence(Reference(beta[1, :2]), Reference(torch.ones(2, dtype=torch.float64)))
+    anchor = torch.rand(3, 4, dtype=torch.float64) + 0.5
+    divergences = divergence(beta, anchor, allowed)
+    pair = kl_divergence(Reference(beta[1, :2]), Reference(anchor[1, :2]))
     torch.testing.assert_close(divergences[1], pair)
     assert divergences[2] == 0
 
@@ -110,6 +111,20 @@ def test_the_l2_anchor_is_the_weight_decay_of_the_published_code():
     (gradient,) = torch.autograd.grad(Dirichlet("l2", anchor_scale=1e-3).penalty(alpha, ALL), alpha)
     torch.testing.assert_close(gradient, 1e-3 * alpha.detach())
     assert Dirichlet.weight_decay == 0
+
+
+def test_the_anchor_is_where_alpha_started():
+    alpha, start = torch.randn(2, 6, 5, dtype=torch.float64)
+    for name in ("l2", "kl"):
+        relaxation = Dirichlet(name, anchor_scale=2.0)
+        assert relaxation.penalty(start, ALL, start) == pytest.approx(0, abs=1e-12)
+        assert relaxation.penalty(alpha, ALL, start) > 0
+        zero = torch.zeros_like(alpha)
+        torch.testing.assert_close(relaxation.penalty(alpha, ALL, zero), relaxation.penalty(alpha, ALL))
+    torch.testing.assert_close(Dirichlet("l2", 2.0).penalty(alpha, ALL, start), (alpha - start).square().sum())
+    beta, anchor = (Dirichlet().concentration(one) for one in (alpha, start))
+    expected = 2.0 * kl_divergence(Reference(beta), Reference(anchor)).sum()
+    torch.testing.assert_close(Dirichlet("kl", 2.0).penalty(alpha, ALL, start), expected)
 
 
 @pytest.mark.parametrize("anchor", ["l2", "kl"])

@@ -16,7 +16,7 @@ def test_after_an_epoch_of_search_an_architecture_is_found_the_same_every_time(s
     fit(search)
     for _ in range(2):
         torch.rand(3)  # what others draw does not matter
-        found.append(EvolutionarySelection(**SMALL).select(search, images()))
+        found.append(EvolutionarySelection(**SMALL).select(search, images()).architecture)
     assert found[0] == found[1]
     assert space.contains(found[0])
     assert space.is_valid(found[0])
@@ -27,9 +27,8 @@ def test_the_best_of_a_whole_pool_is_what_a_plain_loop_finds(generator, caplog):
     search, data = module(Uniform(), space=SPACE.restrict(pool=pool)), images()
     fit(search)
     with caplog.at_level(logging.INFO, "supernet"):
-        found = EvolutionarySelection(population=5, generations=8, survivors=2, recalibration_batches=2).select(
-            search, data
-        )
+        selection = EvolutionarySelection(population=5, generations=8, survivors=2, recalibration_batches=2)
+        selected = selection.select(search, data)
     accuracies = {}
     for architecture in pool:
         network = search.discretized(architecture)
@@ -44,7 +43,8 @@ def test_the_best_of_a_whole_pool_is_what_a_plain_loop_finds(generator, caplog):
             network.eval()
             right = sum(int((network(x).argmax(1) == y).sum()) for x, y in data.batches("valid"))
         accuracies[architecture] = right / 24
-    assert accuracies[found] == max(accuracies.values())
+    found = selected.architecture
+    assert accuracies[found] == max(accuracies.values()) == selected.metrics["selection/accuracy"]
     (record,) = [record for record in caplog.records if record.name == "supernet"]
     assert f"of {len(pool)}: {100 * accuracies[found]:.2f} %" in record.getMessage()
 

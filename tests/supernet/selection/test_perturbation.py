@@ -20,7 +20,7 @@ def test_after_an_epoch_of_search_an_architecture_is_found_the_same_every_time(s
     few, found = images(num_images=18), []
     for _ in range(2):
         torch.rand(3)  # what others draw does not matter
-        found.append(PerturbationSelection(tune_epochs=1).select(search, few))
+        found.append(PerturbationSelection(tune_epochs=1).select(search, few).architecture)
     assert found[0] == found[1]
     assert space.contains(found[0])
     assert space.is_valid(found[0])

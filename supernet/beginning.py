@@ -1,0 +1,101 @@
+"""How a search with a warm start begins: the filter runs once, is written down and shown, and then read back."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytorch_lightning as pl
+from omegaconf import OmegaConf
+
+from search_spaces.space import SearchSpace
+from supernet.callbacks.monitoring import writer
+from supernet.callbacks.progressive import Progressive
+from supernet.callbacks.stages import Stages
+from supernet.drawing import to_array
+from supernet.errors import UserError
+from supernet.estimators.base import Task
+from supernet.evaluation.workers import MeasuringError
+from supernet.files import write_atomically
+from supernet.modules.search import SearchModule
+from supernet.relaxations.base import Relaxation
+from supernet.run import Run
+from supernet.selection.base import Selection
+from supernet.warm_start import record
+from supernet.warm_start.base import Outcome, WarmStart, dropped
+from supernet.warm_start.picture import draw_outcome
+
+log = logging.getLogger("supernet")
+PICTURE = "warm_start.png"
+
+
+def check(
+    warm_start: WarmStart, task: Task, relaxation: Relaxation, selection: Selection | None, trainer: pl.Trainer
+) -> None:
+    """Raise `UserError` for a warm start that does not fit its task, or that the search could not make use of."""
+    if warm_start.leaves_pool and not (selection is not None and selection.respects_pool):
+        raise UserError(
+            "this warm start leaves a list of architectures, and only selection=evolution chooses from a list; "
+            "use it, or warm_start=architectures, which says where the alphas start"
+        )
+    if warm_start.leaves_pool and any(isinstance(callback, Progressive | Stages) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        raise UserError(
+            "stages drop operations, but this warm start leaves a list of architectures; use warm_start=architectures, "
+            "or leave the stages out"
+        )
+    if warm_start.moves_alphas and not relaxation.learns:
+        raise UserError(
+            f"{type(relaxation).__name__} learns no alphas that a warm start could move; use warm_start.kappa=0"
+        )
+    try:
+        warm_start.check(task)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"warm_start: {error}") from error
+
+
+def begin(warm_start: WarmStart, task: Task, run: Run, trainer: pl.Trainer, module: SearchModule) -> Outcome:
+    """What the warm start leaves of the task's space: found now, or read from the folder of a run that is resumed.
+
+    ``module`` is the search without a warm start, whose optimizers are tried before any work. A run that is killed in
+    here starts the filter anew when it is resumed.
+    """
+    path = run.folder / record.FILE
+    run.prepare(module)
+    if run.resumed and path.exists():
+        outcome = record.load(path, task.space)
+    else:
+        name = str(run.cfg.choices.warm_start)
+        log.info("warm start %s: looking at untrained networks", name)
+        try:
+            outcome = warm_start(task)
+        except (ValueError, MeasuringError) as error:
+            raise UserError(f"warm_start: {error}") from error
+        except KeyboardInterrupt as error:
+            log.error("interrupted; the warm start begins anew with resume=%s", run.shown)
+            raise SystemExit(130) from error
+        settings = OmegaConf.to_container(run.cfg.warm_start, resolve=True)
+        assert isinstance(settings, dict)
+        record.save(run.folder, task.space, outcome, name, {str(key): value for key, value in settings.items()})
+        log.info("warm start %s: %s", name, summary(task.space, outcome))
+    _show(run, trainer, task.space, outcome)
+    return outcome
+
+
+def summary(space: SearchSpace, outcome: Outcome) -> str:
+    """One line: how much was dropped in what time, and what."""
+    gone = sum(len(pairs) for pairs in dropped(space.allowed, outcome.space.allowed).values())
+    pairs = sum(int(table.sum()) for table in space.allowed.values())
+    pool = "" if outcome.space.pool is None else f", {len(outcome.space.pool):,} architectures left"
+    what = f": {record.describe(space, outcome.space.allowed)}" if gone else ""
+    return f"{gone} of {pairs} operations dropped{pool} in {outcome.effort.seconds:.1f} s{what}"
+
+
+def _show(run: Run, trainer: pl.Trainer, space: SearchSpace, outcome: Outcome) -> None:
+    figure = draw_outcome(space, outcome)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    write_atomically(run.folder / PICTURE, picture.getvalue())
+    board = writer(trainer)
+    if board is not None and run.checkpoint is None:  # else TensorBoard has it from before the interruption
+        board.add_image("warm_start", to_array(figure), 0, dataformats="HWC")
+        board.add_text("warm_start", summary(space, outcome), 0)

@@ -1,0 +1,76 @@
+"""Operations scored by the architectures they stand in: a balanced design, a score, a regression.
+
+What an operation is worth is its main effect: by how much architectures score better with it on an edge than with the
+edge's other operations, whatever stands on the other edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from supernet import seeds
+from supernet.estimators.base import EstimatorFactory, Task
+from supernet.warm_start.base import Effort
+from supernet.warm_start.design import balanced
+from supernet.warm_start.filters import OperationFilter
+from supernet.warm_start.regression import effects, normal_scores
+from supernet.warm_start.scoring import check_estimator, check_workers, scored, thin
+
+PER_PAIR = 5  # architectures for each pair of an edge and an operation: 150 on NAS-Bench-201
+
+
+class Insertion(OperationFilter):
+    """Scores some architectures with an estimator and gives each operation its main effect on the normal scores.
+
+    Args:
+        estimator: what scores architectures.
+        n_archs: how many; None for five for each pair of an edge and an operation, which is 150 on NAS-Bench-201.
+        channels: of the networks that are looked at, which are as short as the space allows; None for the space's own
+            networks.
+        workers: the most processes; None for all cores.
+        drop: see `OperationFilter`, as all that follow.
+        min_ops: see there.
+        protected: see there.
+        drop_unchosen: see there.
+        kappa: see there.
+    """
+
+    def __init__(
+        self,
+        estimator: EstimatorFactory,
+        n_archs: int | None = None,
+        channels: int | None = 16,
+        workers: int | None = None,
+        drop: float = 1 / 3,
+        min_ops: int = 2,
+        protected: Sequence[str] = (),
+        drop_unchosen: bool = False,
+        kappa: float = 0.0,
+    ) -> None:
+        super().__init__(drop, min_ops, protected, drop_unchosen, kappa)
+        check_workers(workers)
+        if n_archs is not None and (not isinstance(n_archs, int) or n_archs < 2):
+            raise ValueError(f"n_archs is {n_archs}: it must be a whole number, at least 2, or null")
+        self.estimator = estimator
+        self.n_archs = n_archs
+        self.channels = channels
+        self.workers = workers
+
+    def check(self, task: Task) -> None:
+        """See `WarmStart.check`."""
+        super().check(task)
+        check_estimator(self.estimator, replace(task, space=thin(task.space, self.channels)))
+
+    def scores(self, task: Task) -> tuple[dict[str, Tensor], Effort]:
+        """See `OperationFilter.scores`."""
+        generator = torch.Generator().manual_seed(seeds.derive(task.seed, seeds.WARM_START))
+        pairs = sum(int(task.space.candidates(cell).sum()) for cell in task.space.edges)
+        design = balanced(task.space, self.n_archs or PER_PAIR * pairs, generator)
+        values, effort = scored(
+            self.estimator, replace(task, space=thin(task.space, self.channels)), design, self.workers
+        )
+        return effects(task.space, design, normal_scores(values)), effort

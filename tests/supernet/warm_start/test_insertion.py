@@ -1,0 +1,117 @@
+import functools
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from search_spaces.darts import DARTS
+from search_spaces.nasbench201 import NASBench201
+from supernet.estimators.cost import Cost
+from supernet.estimators.proxies.grad_norm import GradNorm
+from supernet.warm_start.insertion import Insertion
+from tests.supernet.estimators.tasks import SMALL, task
+from tests.supernet.warm_start.planted import Planted, Together, truth
+
+
+def insertion(estimator=Planted, **arguments):
+    return Insertion(estimator, **{"channels": 4, **arguments})
+
+
+@pytest.mark.parametrize("space", [SMALL, DARTS(channels=4, layers=3)], ids=["nasbench201", "darts"])
+def test_what_is_worth_most_scores_highest_whatever_the_scale(space):
+    outcome = insertion()(task(space))
+    for cell, table in truth(space).items():
+        candidates = space.candidates(cell)
+        correlation = stats.spearmanr(outcome.scores[cell][candidates], table[candidates]).statistic
+        assert correlation > 0.9
+        assert torch.equal(outcome.scores[cell].isnan(), ~candidates)
+
+
+def test_the_worst_third_goes_and_the_best_of_every_edge_stays():
+    outcome = insertion(n_archs=300)(task())
+    worst = truth(SMALL)["cell"].flatten().argsort()[:10].tolist()
+    gone = (~outcome.space.allowed["cell"]).flatten().nonzero().flatten().tolist()
+    assert len(gone) == 10
+    assert len(set(gone) & set(worst)) >= 8
+    best = truth(SMALL)["cell"].argmax(dim=1)
+    assert outcome.space.allowed["cell"].gather(1, best[:, None]).all()
+    assert outcome.space.name == "nasbench201"
+    assert outcome.space.arguments == SMALL.arguments  # thin networks are looked at, and the space stays what it was
+
+
+def test_five_architectures_for_each_pair_of_edge_and_operation_are_looked_at():
+    effort = insertion(GradNormOfFew)(task()).effort
+    assert 145 <= effort.networks <= 150  # equal ones are measured once
+    assert effort.forwards == effort.backwards == effort.networks
+    assert effort.seconds > 0
+    assert insertion(n_archs=20)(task()).effort.networks <= 20
+
+
+GradNormOfFew = functools.partial(GradNorm, batch_size=2)
+
+
+def test_the_outcome_is_a_function_of_the_seed():
+    one, same, other = (insertion(GradNormOfFew, n_archs=30)(task(seed=seed)) for seed in (0, 0, 1))
+    assert torch.equal(one.scores["cell"], same.scores["cell"])
+    assert not torch.equal(one.scores["cell"], other.scores["cell"])
+
+
+def test_alphas_start_where_kappa_says():
+    assert insertion()(task()).start is None
+    warm = insertion(kappa=0.5)
+    assert warm.moves_alphas
+    assert not insertion().moves_alphas
+    outcome = warm(task())
+    allowed = outcome.space.allowed["cell"]
+    for edge in range(6):
+        logits, scores = outcome.start["cell"][edge, allowed[edge]], outcome.scores["cell"][edge, allowed[edge]]
+        assert torch.equal(logits.argsort(), scores.argsort())
+        assert float(logits.std(correction=0)) == pytest.approx(0.5)
+
+
+def test_networks_are_thin_and_short():
+    sizes = {}
+
+    class Sizes(Cost):
+        def measurements(self, architecture):
+            sizes[self.task.space.channels, self.task.space.cells_per_stage] = True
+            return super().measurements(architecture)
+
+    insertion(functools.partial(Sizes, unit="parameters"), n_archs=4, channels=8)(task(NASBench201(channels=16)))
+    assert list(sizes) == [(8, 1)]
+
+
+def test_a_restricted_space_stays_restricted_when_it_is_thin():
+    allowed = SMALL.allowed["cell"].clone()
+    allowed[:, 0] = False
+    outcome = insertion(n_archs=40)(task(SMALL.restrict({"cell": allowed})))
+    assert not outcome.space.allowed["cell"][:, 0].any()
+    assert outcome.scores["cell"][:, 0].isnan().all()
+    assert int(outcome.space.allowed["cell"].sum()) == 24 - 8
+
+
+def test_what_is_disconnected_ranks_last():
+    """Also a score that is minus infinity, or not a number, leaves finite effects."""
+
+    class Cut(Planted):
+        def measurements(self, architecture):
+            return (-math.inf if architecture["cell"][0] == 3 else math.nan if architecture["cell"][1] == 2 else 1.0,)
+
+    scores = insertion(Cut)(task()).scores["cell"]
+    assert scores.isfinite().all()
+    assert scores[0].argmin() == 3
+    assert scores[1].argmin() == 2
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="n_archs"):
+        insertion(n_archs=1)
+    with pytest.raises(ValueError, match="workers"):
+        insertion(workers=0)
+    with pytest.raises(ValueError, match="Together scores architectures only together"):
+        insertion(Together).check(task())
+    with pytest.raises(ValueError, match="batch_size is 500, but there are 200 images"):
+        insertion(functools.partial(GradNorm, batch_size=500)).check(task())
+    with pytest.raises(ValueError, match="protected"):
+        insertion(protected=["skip"]).check(task())
