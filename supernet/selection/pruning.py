@@ -134,19 +134,22 @@ def _keep_inputs(
     return partial
 
 
+def restricted(space: SearchSpace, left: Mapping[str, Tensor]) -> SearchSpace:
+    """The space with these operations; edges that no architecture may have keep theirs, as none may be empty.
+
+    Raises ValueError where no architecture (of the pool, where there is one) has only these.
+    """
+    return space.restrict(
+        {cell: torch.where(table.any(dim=1, keepdim=True), table, space.allowed[cell]) for cell, table in left.items()}
+    )
+
+
 def _possible(space: SearchSpace, left: Mapping[str, Tensor]) -> bool:
     try:
-        smaller = space.restrict(_with_unchosen(space, left))
-    except ValueError:  # no architecture of the pool has only these
+        smaller = restricted(space, left)
+    except ValueError:
         return False
     return possible(smaller, nothing_decided(smaller))
-
-
-def _with_unchosen(space: SearchSpace, left: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Edges that no architecture may have keep what they have in the supernet: no edge of a space is empty."""
-    return {
-        cell: torch.where(table.any(dim=1, keepdim=True), table, space.allowed[cell]) for cell, table in left.items()
-    }
 
 
 def _decided(space: SearchSpace, left: Mapping[str, Tensor]) -> Architecture:

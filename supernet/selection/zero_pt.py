@@ -25,6 +25,7 @@ from supernet.modules.search import SearchModule
 from supernet.selection.base import CANDIDATES, SCORE, SCORES, Selected, Selection, at_least, prepare, task_of, watched
 from supernet.selection.decisions import decide
 from supernet.selection.journal import Journal
+from supernet.selection.pruning import restricted, without_none
 from supernet.selection.undecided import UNDECIDED
 from supernet.warm_start.scoring import thin
 
@@ -40,10 +41,14 @@ class ZeroCostPerturbation(Selection):
     All supernets of a search have the same weights and see the same images. What is taken away, or was decided against,
     is not computed, and leaves its share of the mixture to nothing else.
 
+    The published code may choose ``none``: no score falls without it, but some, such as a gradient norm, rise without
+    anything else.
+
     Args:
         folder: of the run.
         estimator: a training-free score.
         orders: how many random orders.
+        none: whether ``none`` is mixed in and may be chosen; where an edge has nothing else, it is.
         channels: of the supernet, which is then as short as the space allows; None for the space's own supernet.
     """
 
@@ -52,12 +57,18 @@ class ZeroCostPerturbation(Selection):
     measures = (SCORE,)
 
     def __init__(
-        self, folder: str | Path, estimator: EstimatorFactory, orders: int = 10, channels: int | None = None
+        self,
+        folder: str | Path,
+        estimator: EstimatorFactory,
+        orders: int = 10,
+        none: bool = False,
+        channels: int | None = None,
     ) -> None:
         at_least(1, orders=orders)
         self.folder = Path(folder)
         self.estimator = estimator
         self.orders = orders
+        self.none = none
         self.channels = channels
 
     def check(self, task: Task) -> None:
@@ -69,7 +80,7 @@ class ZeroCostPerturbation(Selection):
         generator = prepare(module, images)
         task = task_of(module, images)
         proxy = self._proxy(replace(task, space=thin(task.space, self.channels)))
-        space = task.space
+        space = task.space if self.none else restricted(task.space, without_none(task.space))
         journal = Journal(self.folder / SCORES, ("decided", "cell", "edge", "without"), ("score",))
 
         def quality(partial: Architecture, cell: str, edge: int, operation: int | None) -> float:

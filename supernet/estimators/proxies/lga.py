@@ -43,7 +43,7 @@ class LGA(GramStatistic):
         inits: int = 1,
         epochs: int = 3,
         step_batch: int = 64,
-        lr: float = 0.1,
+        lr: float = 0.02,
     ) -> None:
         super().__init__(task, batch_size, gram_batch, batches, inits)
         if not isinstance(epochs, int) or epochs < 0:

@@ -34,21 +34,23 @@ def read(folder, name):
 
 
 @pytest.mark.usefixtures("without_networks")
+@pytest.mark.parametrize("none", [False, True])
 @pytest.mark.parametrize("space", [SPACE, TWO_CELLS], ids=["nasbench201", "darts"])
-def test_a_planted_score_is_found(tmp_path, space):
+def test_a_planted_score_is_found(tmp_path, space, none):
     tables = worth(space)
     if space is SPACE:
-        tables[CELL][:, 0] = 0  # `none`, which may win, but not everywhere
+        tables[CELL][:, 0] = 0.0 if none else 2.0  # `none`, which could win
     rows = {}
     for cell, table in tables.items():
-        best, choices = table.masked_fill(~space.candidates(cell), -1).max(dim=1)
+        named = torch.tensor([name != "none" for name in space.operations[cell]])
+        best, choices = table.masked_fill(~space.candidates(cell) | ~named, -1).max(dim=1)
         row = choices.tolist()
         for node, keep in space.inputs.get(cell, {}).items():
             entering = [edge for edge, (_, end) in enumerate(space.edges[cell]) if end == node]
             for edge in sorted(entering, key=lambda edge: -float(best[edge]))[keep:]:
                 row[edge] = DROPPED
         rows[cell] = row
-    selected = select(tmp_path, total(tables), space)
+    selected = select(tmp_path, total(tables), space, none=none)
     assert selected.architecture == Architecture.of(rows)
     expected = sum(float(tables[cell][e, o]) for cell, row in rows.items() for e, o in enumerate(row) if o != DROPPED)
     assert selected.metrics["selection/score"] == pytest.approx(expected)
@@ -115,9 +117,7 @@ def test_of_several_orders_the_best_proposal_is_kept_and_equal_states_are_measur
 
 def test_knas_keeps_convolutions_and_its_opposite_skips_and_poolings(tmp_path):
     """The sign: what the score falls most without must stay. The other way round the search collapses."""
-    allowed = {CELL: SPACE.allowed[CELL].clone()}
-    allowed[CELL][:, 0] = False
-    space = NASBench201(channels=8, cells_per_stage=1, num_classes=3).restrict(allowed)
+    space = NASBench201(channels=8, cells_per_stage=1, num_classes=3)
 
     class Opposite(KNAS):
         def measure(self, *arguments):
@@ -137,11 +137,12 @@ def test_knas_keeps_convolutions_and_its_opposite_skips_and_poolings(tmp_path):
 def test_what_is_measured_is_a_part_of_one_supernet(tmp_path):
     allowed = {CELL: SPACE.allowed[CELL].clone()}
     allowed[CELL][:4, 1:3] = False  # fewer, to be quick
+    allowed[CELL][:, 0] = False
     space, seen = SPACE.restrict(allowed), []
     select(tmp_path, total(worth(SPACE)), space, seen=seen)
     torch.manual_seed(seeds.derive(0, seeds.SCORE, 0))
     whole = space.supernet().state_dict()
-    assert sum(int((one.weights[CELL] != 0).sum()) == int(allowed[CELL].sum()) - 1 for one in seen) in (3, 5)
+    assert sum(int((one.weights[CELL] != 0).sum()) == int(allowed[CELL].sum()) - 1 for one in seen) in (2, 4)
     for mixed in seen:
         kept = mixed.weights[CELL] != 0
         for name, tensor in mixed.network.state_dict().items():
@@ -154,6 +155,14 @@ def test_what_is_measured_is_a_part_of_one_supernet(tmp_path):
                 expected = expected.unflatten(0, (len(had), -1))[[bool(kept[e, index]) for e in had]].flatten(0, 1)
             if tensor.dim() == 4:
                 assert torch.equal(tensor, expected)
+
+
+@pytest.mark.usefixtures("without_networks")
+def test_none_may_be_chosen_where_that_is_asked_for(tmp_path):
+    tables = worth(SPACE)
+    tables[CELL][:, 0] = 2.0
+    row = select(tmp_path, total(tables), none=True).architecture[CELL]
+    assert 3 <= row.count(0) <= 5
 
 
 def test_decided_edges_have_weight_one_and_what_is_taken_away_leaves_its_share_to_nothing():
