@@ -29,7 +29,7 @@ from supernet.perturbations.base import Perturbation
 from supernet.relaxations.base import Relaxation
 from supernet.seeds import global_generator
 
-OBJECTIVES = ("accuracy/supernet", "accuracy/discretized", "loss/supernet")  # measured in every search
+OBJECTIVES = ("accuracy/supernet", "accuracy/discretized", "loss/supernet")  # measured wherever a supernet is trained
 LEVELS = ("weights", "alphas")  # the training half moves the weights, the validation half the alphas
 STRUCTURE = "supernet"  # the key in a checkpoint
 

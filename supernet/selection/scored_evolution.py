@@ -17,12 +17,13 @@ import torch
 
 from search_spaces.architecture import Architecture
 from supernet.data.images import Images
-from supernet.estimators.base import EstimatorFactory, Measured, Task
+from supernet.estimators.base import EstimatorFactory, Task
 from supernet.evaluation.measuring import measured
 from supernet.evaluation.scores import Measurement, Scores, columns
 from supernet.evolution import check, evolve
 from supernet.modules.search import SearchModule
 from supernet.selection.base import SCORE, SCORES, Selected, Selection, at_least, bar, prepare, task_of
+from supernet.warm_start.scoring import check_estimator
 
 log = logging.getLogger("supernet")
 
@@ -69,13 +70,13 @@ class ScoredEvolutionSelection(Selection):
 
     def check(self, task: Task) -> None:
         """See `Selection.check`."""
-        self._measured(task)
+        check_estimator(self.estimator, task)
 
     def select(self, module: SearchModule, images: Images) -> Selected:
         """See `Selection.select`."""
         generator = prepare(module, images)
         task = task_of(module, images)
-        estimator = self._measured(task)
+        estimator = check_estimator(self.estimator, task)
         file = Scores(self.folder / SCORES, columns(estimator))
         known = file.read()
         space, numbers = task.space, itertools.count(1)
@@ -107,9 +108,3 @@ class ScoredEvolutionSelection(Selection):
         (best, value), *_ = evolution.fittest(1)
         log.info("the fittest of %d scores %.5g", len(history), value)
         return Selected(best, {SCORE: value})
-
-    def _measured(self, task: Task) -> Measured:
-        estimator = self.estimator(task)
-        if not isinstance(estimator, Measured):
-            raise ValueError(f"{type(estimator).__name__} scores architectures only together; choose another estimator")
-        return estimator

@@ -1,6 +1,6 @@
 """KNAS: what scores best at initialisation is trained briefly, and the most accurate network wins.
 
-Xu, Zhao, Lin, Gao, Sun and Yang, "KNAS: Green Neural Architecture Search", 2021, arXiv:2111.14293. The published search
+Xu, Zhao, Lin, Gao, Sun and Yang, "KNAS: Green Neural Architecture Search", 2021, arXiv:2111.13293. The published search
 looks the accuracies of the survivors up in a table, after 20 epochs of its training; here they are trained.
 """
 

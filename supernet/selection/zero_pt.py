@@ -48,7 +48,7 @@ class ZeroCostPerturbation(Selection):
         folder: of the run.
         estimator: a training-free score.
         orders: how many random orders.
-        none: whether ``none`` is mixed in and may be chosen; where an edge has nothing else, it is.
+        none: whether ``none`` is mixed in and may be chosen; it may wherever an edge or a pool has nothing else.
         channels: of the supernet, which is then as short as the space allows; None for the space's own supernet.
     """
 
@@ -80,7 +80,7 @@ class ZeroCostPerturbation(Selection):
         generator = prepare(module, images)
         task = task_of(module, images)
         proxy = self._proxy(replace(task, space=thin(task.space, self.channels)))
-        space = task.space if self.none else restricted(task.space, without_none(task.space))
+        space = task.space if self.none else _without_none(task.space)
         journal = Journal(self.folder / SCORES, ("decided", "cell", "edge", "without"), ("score",))
 
         def quality(partial: Architecture, cell: str, edge: int, operation: int | None) -> float:
@@ -142,6 +142,13 @@ def part_of(space: SearchSpace, whole: nn.Module, allowed: Allowed) -> Network:
     part = space.build(allowed, searching=True)
     part.inherit(whole)
     return part
+
+
+def _without_none(space: SearchSpace) -> SearchSpace:
+    try:
+        return restricted(space, without_none(space))
+    except ValueError:  # all architectures of a pool have it
+        return space
 
 
 def _score(proxy: Proxy, architecture: Architecture) -> tuple[float]:

@@ -1,6 +1,6 @@
 """Class contrast: whether images of one class pull at a layer's weights in more similar directions than other images.
 
-A statistic of the kernels of Xu et al. (2021, arXiv:2111.14293) that, other than their mean, does not depend on the
+A statistic of the kernels of Xu et al. (2021, arXiv:2111.13293) that, other than their mean, does not depend on the
 size of gradients, which cannot be compared between architectures.
 """
 

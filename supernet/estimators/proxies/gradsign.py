@@ -1,6 +1,6 @@
 """GradSign: in how many weights the images of a batch agree about the direction to go.
 
-Zhang and Jia, "GradSign: Model Performance Inference with Theoretical Insights", 2022, arXiv:2110.08616, algorithm 1.
+Zhang and Jia, "GradSign: Model Performance Inference with Theoretical Insights", 2022, arXiv:2110.08616.
 As in its code the images pass through the network one by one, so that none has an influence on another by batch norms,
 and the weights are those of convolutions and linear layers.
 """

@@ -1,6 +1,6 @@
 """KNAS: the mean of the Gram matrix of the images' gradients, without any Gram matrix.
 
-Xu, Zhao, Lin, Gao, Sun and Yang, "KNAS: Green Neural Architecture Search", 2021, arXiv:2111.14293. For n images with
+Xu, Zhao, Lin, Gao, Sun and Yang, "KNAS: Green Neural Architecture Search", 2021, arXiv:2111.13293. For n images with
 gradients ``g_i`` the mean of the Gram matrix is the squared norm of the mean gradient,
 
     ``(1 / n^2) sum_ij <g_i, g_j> = || (1 / n) sum_i g_i ||^2``,

@@ -1,7 +1,7 @@
 """TE-NAS's linear regions: into how many pieces the ReLUs of a network divide the space of tiny inputs.
 
 Chen, Gong and Wang, "Neural Architecture Search on ImageNet in Four GPU Hours: A Theoretically Inspired Perspective",
-2021, arXiv:2102.11535, section 3.1.2. On one piece a network is a linear function; more of them are more expressive.
+2021, arXiv:2102.11535. On one piece a network is a linear function; more of them are more expressive.
 """
 
 from __future__ import annotations

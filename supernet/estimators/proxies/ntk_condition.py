@@ -1,7 +1,7 @@
 """TE-NAS's condition number: how unevenly gradient descent would fit different combinations of images.
 
 Chen, Gong and Wang, "Neural Architecture Search on ImageNet in Four GPU Hours: A Theoretically Inspired Perspective",
-2021, arXiv:2102.11535, section 3.1.1.
+2021, arXiv:2102.11535.
 """
 
 from __future__ import annotations

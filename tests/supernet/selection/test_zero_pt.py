@@ -197,3 +197,11 @@ def test_settings_without_sense_are_refused(tmp_path):
         ZeroCostPerturbation(tmp_path, Convolutions, orders=0)
     with pytest.raises(ValueError, match="cannot look at a supernet"):
         ZeroCostPerturbation(tmp_path, Convolutions).check(task_of(module(), images()))
+
+
+@pytest.mark.usefixtures("without_networks")
+def test_the_pool_of_a_space_is_never_left_not_even_for_none(tmp_path):
+    pool = [
+        SPACE.parse(f"|none~0|+|{name}~0|none~1|+|skip_connect~0|none~1|{name}~2|") for name in ("nor_conv_3x3", "none")
+    ]
+    assert select(tmp_path, total(worth(SPACE)), SPACE.restrict(pool=pool)).architecture in pool
