@@ -2,6 +2,9 @@
 
 Abdelfattah, Mehrotra, Dudziak and Lane, "Zero-Cost Proxies for Lightweight NAS", 2021, arXiv:2101.08134. On
 NAS-Bench-201 it ranks the wrong way round; it is here for comparison.
+
+A weight before a batch norm is orthogonal to its gradient, so that only a few layers contribute, and one
+initialisation hardly says what another will: Kendall's tau between two of them was -0.06 to 0.18 (60 architectures).
 """
 
 from __future__ import annotations

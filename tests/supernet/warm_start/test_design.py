@@ -79,8 +79,13 @@ def test_ruled_out_operations_do_not_occur():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_few_exchanges_are_enough(seed, monkeypatch):
-    monkeypatch.setattr("supernet.warm_start.design.ATTEMPTS", 2)  # for each architecture; 2 in 100 are not valid
+    monkeypatch.setattr("supernet.warm_start.design.ATTEMPTS", 2)  # for each architecture; one in fifty is not valid
     assert all(map(NASBench201().is_valid, design(NASBench201(), 150, seed)))
+    monkeypatch.setattr("supernet.warm_start.design.ATTEMPTS", 5)
+    allowed = torch.zeros(6, 5, dtype=torch.bool)
+    allowed[:, :2] = True  # `none` or a skip: one in four is not valid
+    sparse = NASBench201().restrict({"cell": allowed})
+    assert all(map(sparse.is_valid, design(sparse, 60, seed)))
 
 
 def test_where_no_valid_design_is_balanced_it_stays_balanced():
