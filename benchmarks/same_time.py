@@ -16,7 +16,10 @@ import statistics
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from benchmarks.searches import HEADER, REDUCED, arguments, controls, found, row, run
+from supernet.launch import CONF
 
 SEARCHES = {
     "softmax, first order": ("relaxation=softmax", "formulation=first_order"),
@@ -38,7 +41,9 @@ def main() -> None:
         return args.folder / f"{search.split(',')[0].lower()}_{warm}_{seed}"
 
     def settings(search: str, warm: str, seed: int, epochs: int) -> tuple[str, ...]:
-        filtered = () if warm == "none" else (f"warm_start={warm}", *args.extra)
+        filtered: tuple[str, ...] = () if warm == "none" else (f"warm_start={warm}", *args.extra)
+        if warm != "none" and "workers" in OmegaConf.load(CONF / "warm_start" / f"{warm}.yaml"):
+            filtered += (f"warm_start.workers={args.threads}",)
         return (*SEARCHES[search], *REDUCED, *filtered, *args.data, f"seed={seed}", f"epochs={epochs}")
 
     with ThreadPoolExecutor(args.jobs) as pool:

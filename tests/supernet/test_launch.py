@@ -27,7 +27,10 @@ SEARCH = [
     (("trainer.precision=bf16-true",), r"bf16-true would round"),
     (("weight_optimizer.lr=-1",), r"an optimizer or its scheduler cannot be built: Invalid learning rate"),
     (("weight_optimizer.momentum=[1]",), r"an optimizer or its scheduler cannot be built"),
-    (("objective=accuracy/best",), r"objective=accuracy/best is not measured in this search; there are accuracy/supernet"),
+    (
+        ("objective=accuracy/best",),
+        r"objective=accuracy/best is not measured in this search; there are accuracy/supernet",
+    ),
     (("data=image_folder",), r"data.root is needed; give it on the command line: data.root="),
     (("data=image_folder", "data.root=/nowhere/at/all"), r"/nowhere/at/all"),
     (("search_space.num_classes=4",), r"search_space.num_classes=4, but the images have 3; leave it out"),
