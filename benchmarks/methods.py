@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.searches import HEADER, REDUCED, arguments, controls, found, row, run
+from benchmarks.searches import HEADER, REDUCED, arguments, by_table, controls, row, run
 
 METHODS = (
     "darts_v1", "darts_v2", "gdas", "snas", "drnas", "drnas_progressive", "milenas", "milenas_second", "milenas_gdas",
@@ -44,7 +44,7 @@ def main() -> None:
         list(pool.map(lambda one: search(*one), runs))
     lines = [HEADER]
     for method in args.methods:
-        searches = [found(args.folder / f"{method}_{seed}") for seed in args.seeds]
+        searches = [by_table(args.folder / f"{method}_{seed}") for seed in args.seeds]
         if ended := [one for one in searches if one is not None]:
             lines.append(row(f"`{method}`", ended))
     text = "\n".join([*lines, *controls()]) + "\n"

@@ -1,24 +1,29 @@
 """Warm starts compared at the same total time: the seconds a filter takes are taken from the epochs of its search.
 
-    python -m benchmarks.same_time --data data.root=/path/to/images --jobs 2
+    python -m benchmarks.same_time --data data.root=/path/to/images data.size=16 data.num_images=10000 --jobs 2
+    python -m benchmarks.same_time --space darts --data ...
 
 The budget is what ``--epochs`` epochs take without a warm start. A short search (``probe``) with each warm start tells
 what its filter and an epoch of the supernet it leaves take; its searches get as many epochs as fit, rounded to the
 nearest whole number. All processes have the same number of threads, and the filters no more workers than that.
+
+On NAS-Bench-201 what is found is judged by its table. DARTS's space has none: there each network that is found is
+trained for a few epochs, all alike.
 """
 
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import statistics
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from benchmarks.searches import HEADER, REDUCED, arguments, controls, found, row, run
+from benchmarks.searches import HEADER, REDUCED, Found, arguments, by_table, by_training, controls, row, run, train
 from supernet.launch import CONF
 
 SEARCHES = {
@@ -27,24 +32,60 @@ SEARCHES = {
 }
 WARM_STARTS = ("none", "kernel", "meco", "knas", "random", "parameters", "live_convolutions", "largest", "rule")
 MANY = ("none", "kernel")  # with all seeds; the others with the first three
-PROBED = 4  # epochs of a probe; the first is left out of the mean
+PROBED = 3  # epochs of a probe; the first is left out of the mean
+
+
+@dataclass(frozen=True)
+class Task:
+    """A search space at a size that a processor can search, and how what is found is judged."""
+
+    settings: tuple[str, ...]
+    epochs: int
+    judged: Callable[[Path], Found | None]
+    training: tuple[str, ...] = ()  # settings of the training of what is found; none where a table knows
+    controls: Callable[[], list[str]] = list
+
+
+TASKS = {
+    "nasbench201": Task(REDUCED, 25, by_table, controls=controls),
+    "darts": Task(
+        (
+            "search_space=darts", "search_space.channels=4", "search_space.layers=3", "data=image_folder",
+            "batch_size=64", "logger=none", "trainer=cpu",
+        ),
+        10, by_training,
+        (
+            "search_space.channels=8", "search_space.layers=5", "search_space.auxiliary=false", "epochs=10",
+            "batch_size=64", "cutout=0", "drop_path=0", "logger=none", "trainer=cpu",
+        ),
+    ),
+}  # fmt: skip
 
 
 def main() -> None:
     parser = arguments(__doc__, "logs/same_time", seeds=range(5))
-    parser.add_argument("--epochs", type=int, default=25)
+    parser.add_argument("--space", choices=TASKS, default="nasbench201")
+    parser.add_argument("--epochs", type=int, help="the budget: of a search without a warm start")
     parser.add_argument("--warm-starts", nargs="*", default=WARM_STARTS)
     parser.add_argument("--extra", nargs="*", default=[], help="further settings of searches with a warm start")
     args = parser.parse_args()
+    task = TASKS[args.space]
+    budget_epochs = args.epochs or task.epochs
+    folder = args.folder / args.space
 
     def place(search: str, warm: str, seed: int | str) -> Path:
-        return args.folder / f"{search.split(',')[0].lower()}_{warm}_{seed}"
+        return folder / f"{search.split(',')[0].lower()}_{warm}_{seed}"
 
     def settings(search: str, warm: str, seed: int, epochs: int) -> tuple[str, ...]:
         filtered: tuple[str, ...] = () if warm == "none" else (f"warm_start={warm}", *args.extra)
         if warm != "none" and "workers" in OmegaConf.load(CONF / "warm_start" / f"{warm}.yaml"):
             filtered += (f"warm_start.workers={args.threads}",)
-        return (*SEARCHES[search], *REDUCED, *filtered, *args.data, f"seed={seed}", f"epochs={epochs}")
+        return (*SEARCHES[search], *task.settings, *filtered, *args.data, f"seed={seed}", f"epochs={epochs}")
+
+    def whole(search: str, warm: str, seed: int) -> None:
+        run(settings(search, warm, seed, epochs[search, warm]), place(search, warm, seed), args.threads)
+        if task.training:
+            train((*task.training, *args.data, f"seed={seed}"), place(search, warm, seed), args.threads)
 
     with ThreadPoolExecutor(args.jobs) as pool:
         probes = [(search, warm) for search in SEARCHES for warm in dict.fromkeys(("none", *args.warm_starts))]
@@ -54,9 +95,9 @@ def main() -> None:
         epochs = {}
         for search, warm in probes:
             filtering, each = timing(place(search, warm, "probe"))
-            budget = args.epochs * timing(place(search, "none", "probe"))[1]
+            budget = budget_epochs * timing(place(search, "none", "probe"))[1]
             epochs[search, warm] = max(1, round((budget - filtering) / each))
-            print(f"{search}, {warm}: {filtering:.0f} s + {epochs[search, warm]} x {each:.1f} s", flush=True)
+            print(f"{search}, {warm}: {filtering:.1f} s + {epochs[search, warm]} x {each:.2f} s", flush=True)
         runs = [
             (search, warm, seed)
             for seed in args.seeds
@@ -64,22 +105,17 @@ def main() -> None:
             for warm in args.warm_starts
             if warm in MANY or seed in args.seeds[:3]
         ]
-        list(
-            pool.map(
-                lambda one: run(settings(*one, epochs[one[:2]]), place(*one), args.threads),
-                runs,
-            )
-        )
+        list(pool.map(lambda one: whole(*one), runs))
     lines = []
     for search in SEARCHES:
         lines += [f"\n{search}\n", HEADER]
         for warm in args.warm_starts:
-            searches = [found(place(search, warm, seed)) for seed in args.seeds]
+            searches = [task.judged(place(search, warm, seed)) for seed in args.seeds]
             if ended := [one for one in searches if one is not None]:
                 lines.append(row(f"`{warm}`, {epochs[search, warm]} epochs", ended))
-        lines += controls()
+        lines += task.controls()
     text = "\n".join(lines) + "\n"
-    (args.folder / "same_time.md").write_text(text)
+    (folder / "same_time.md").write_text(text)
     print(text)
 
 
@@ -89,7 +125,7 @@ def timing(folder: Path) -> tuple[float, float]:
         seconds = [float(line["seconds"]) for line in csv.DictReader(file)]
     report = folder / "warm_start.json"
     filtering = json.loads(report.read_text())["seconds"] if report.exists() else 0.0
-    return filtering, statistics.mean(after - before for before, after in itertools.pairwise(seconds))
+    return filtering, statistics.mean(seconds[1:])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search_spaces.architecture import Architecture
 from search_spaces.nasbench201 import NASBench201
 from supernet.benchmarks.nasbench201 import NASBench201Table
 
@@ -39,30 +38,24 @@ def arguments(description: str | None, folder: str, seeds: Sequence[int]) -> arg
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found and what its process used: processor seconds, and peak memory in MiB."""
+    """What a search found, its test accuracy in percent, and what the search's process used."""
 
-    architecture: Architecture
-    processor: float
-    memory: float
-
-    @property
-    def accuracy(self) -> float:
-        """Test accuracy on CIFAR-10 in percent, from the table."""
-        return NASBench201Table().query(self.architecture, "cifar10").accuracy
-
-    @property
-    def skips(self) -> int:
-        """The number of skip connections."""
-        return self.architecture["cell"].count(1)
+    name: str
+    skips: int
+    accuracy: float
+    processor: float  # seconds
+    memory: float  # MiB, at its peak
 
 
-def run(settings: Sequence[str], folder: Path, threads: int) -> None:
+def run(
+    settings: Sequence[str], folder: Path, threads: int, script: str = "search.py", result: str = "genotype.json"
+) -> None:
     """One search with these settings; its peak memory and processor time are those of its process."""
     folder = folder.absolute()
-    if (folder / "genotype.json").exists():
+    if (folder / result).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(ROOT / "search.py"), *settings, f"hydra.run.dir={folder}"]
+    command = [sys.executable, str(ROOT / script), *settings, f"hydra.run.dir={folder}"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     start = time.perf_counter()
     with (folder / "output.txt").open("w") as output:
@@ -75,13 +68,35 @@ def run(settings: Sequence[str], folder: Path, threads: int) -> None:
     (folder / "usage.json").write_text(json.dumps(used))
 
 
-def found(folder: Path) -> Found | None:
-    """What the search in this folder found, None where it has not ended well."""
+def by_table(folder: Path) -> Found | None:
+    """What the search in this folder found, by the table of NAS-Bench-201; None where it has not ended well."""
     if not (folder / "genotype.json").exists() or not (folder / "usage.json").exists():
         return None
-    usage = json.loads((folder / "usage.json").read_text())
     architecture = SPACE.parse(json.loads((folder / "genotype.json").read_text())["architecture"])
-    return Found(architecture, usage["processor"], usage["kilobytes"] / 1024)
+    accuracy = NASBench201Table().query(architecture, "cifar10").accuracy
+    return Found(SPACE.short(architecture), architecture["cell"].count(1), accuracy, *_used(folder))
+
+
+def by_training(folder: Path) -> Found | None:
+    """The same by the training in ``trained`` in this folder: `train`."""
+    metrics = folder / "trained" / "metrics.json"
+    if not metrics.exists() or not (folder / "usage.json").exists():
+        return None
+    text = json.loads((folder / "genotype.json").read_text())["architecture"]
+    return Found(
+        text, text.count("skip_connect"), 100 * json.loads(metrics.read_text())["test_accuracy"], *_used(folder)
+    )
+
+
+def train(settings: Sequence[str], folder: Path, threads: int) -> None:
+    """Train what the search in this folder found."""
+    if (folder / "genotype.json").exists():
+        run((f"genotype={folder.absolute()}", *settings), folder / "trained", threads, "train.py", "metrics.json")
+
+
+def _used(folder: Path) -> tuple[float, float]:
+    usage = json.loads((folder / "usage.json").read_text())
+    return usage["processor"], usage["kilobytes"] / 1024
 
 
 def spread(values: Sequence[float]) -> str:
@@ -91,7 +106,7 @@ def spread(values: Sequence[float]) -> str:
 
 def row(name: str, searches: Sequence[Found]) -> str:
     """A line of the table: `HEADER`."""
-    names = "; ".join(f"`{SPACE.short(one.architecture)}`" for one in searches)
+    names = "; ".join(f"`{one.name}`" for one in searches)
     return (
         f"| {name} | {statistics.mean(one.processor for one in searches):.0f} "
         f"| {max(one.memory for one in searches):.0f} | {statistics.mean(one.skips for one in searches):.1f} "
