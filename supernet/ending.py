@@ -40,6 +40,11 @@ def check(cfg: DictConfig, relaxation: Relaxation, selection: Selection | None) 
         raise UserError(f"selection={name} judges by a trained supernet, and epochs=0 trains none; {needed}")
     if selection is not None and not selection.needs_training and cfg.epochs:
         log.warning("selection=%s does not look at the supernet that is trained first; epochs=0 leaves that out", name)
+    if selection is not None and not selection.decodes and cfg.search_space.get("max_skips") is not None:
+        raise UserError(
+            f"search_space.max_skips={cfg.search_space.max_skips} belongs to the rule by which alphas are read, and "
+            f"selection={name} does not read them; use selection=none or search_space.max_skips=null"
+        )
     if not relaxation.learns and selection is None:
         raise UserError(
             f"relaxation={cfg.choices.relaxation} learns no alphas to read an architecture from; "

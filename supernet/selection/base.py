@@ -41,11 +41,13 @@ class Selection(ABC):
     Attributes:
         respects_pool: whether it chooses from the `pool` of a space that has one.
         needs_training: whether it looks at the supernet's weights, which mean nothing before they are trained.
+        decodes: whether it ends with the space's rule for reading a table of weights, as reading the alphas does.
         measures: the names of its metrics.
     """
 
     respects_pool: ClassVar[bool] = False
     needs_training: ClassVar[bool] = True
+    decodes: ClassVar[bool] = False
     measures: tuple[str, ...] = ()
 
     def check(self, task: Task) -> None:  # noqa: B027 (most have nothing to check)

@@ -46,6 +46,7 @@ class OperationSensitivity(Selection):
     """
 
     needs_training = False
+    decodes = True
     measures = (SCORE,)
 
     def __init__(self, folder: str | Path, alpha_std: float | None = 1e-3, channels: int | None = None) -> None:

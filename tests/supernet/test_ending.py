@@ -203,6 +203,14 @@ def test_what_could_not_end_is_refused_before_any_work(tmp_path, monkeypatch, ca
     assert not list(tmp_path.glob("*/runs/*"))
 
 
+def test_a_rule_for_reading_alphas_is_refused_where_none_are_read(tmp_path, monkeypatch, capsys):
+    tiny = [argument for argument in TINY if not argument.startswith("search_space.")]
+    rule = ("search_space=darts", "search_space.max_skips=2", "selection=perturbation")
+    assert run(monkeypatch, main, *tiny, *rule, f"log_dir={tmp_path}") == 1
+    message = "max_skips=2 belongs to the rule by which alphas are read, and selection=perturbation does not read them"
+    assert message in capsys.readouterr().err
+
+
 def test_training_an_architecture_still_needs_epochs(tmp_path, monkeypatch, capsys):
     from supernet.train import main as train
 
