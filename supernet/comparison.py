@@ -21,12 +21,28 @@ COMPARISON = "comparison"
 Row = dict[str, Any]
 
 
+_begun: list[Path] = []
+"""The folders of sweeps whose end Hydra has not told: it does not where a run has failed."""
+
+
 class Comparison(Callback):
-    """Hydra calls it when all runs of a sweep are over, those that failed too."""
+    """Hydra calls it at the beginning of a sweep, and at its end if all runs went well."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Remember the sweep for `finish`."""
+        _begun.append(Path(config.hydra.sweep.dir))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """See `compare`."""
-        compare(Path(config.hydra.sweep.dir))
+        finish()
+
+
+def finish() -> None:
+    """Compare what there is of sweeps that have begun and were not compared yet."""
+    while _begun:
+        folder = _begun.pop()
+        if folder.is_dir():
+            compare(folder)
 
 
 def is_sweep(folder: Path) -> bool:

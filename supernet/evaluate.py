@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from search_spaces.architecture import Architecture
 from supernet.assembly import build_benchmark, build_estimator, build_factory, build_space
 from supernet.benchmarks.base import Benchmark, Record, UnknownRecordError
-from supernet.comparison import compare, is_sweep
+from supernet.comparison import compare, finish, is_sweep
 from supernet.compose import build, save_config, settled
 from supernet.data.images import Images
 from supernet.data.sampling import samples
@@ -31,7 +31,10 @@ ARCHITECTURES = "architectures.csv"
 
 def main() -> None:
     """The command ``supernet-evaluate``."""
-    launch(evaluate, "evaluate")
+    try:
+        launch(evaluate, "evaluate")
+    finally:  # also of a sweep in which a run has failed
+        finish()
 
 
 def evaluate(cfg: DictConfig) -> float | None:
@@ -41,6 +44,11 @@ def evaluate(cfg: DictConfig) -> float | None:
         raise UserError(f"workers={workers}: it must be a whole number, at least 0, or null for all cores")
     devices = chosen_devices(str(cfg.device))
     folder = Path(cfg.run_dir)
+    if not resumed and (folder / SCORES).exists():
+        raise UserError(
+            f"{shown(folder)} has the scores of an earlier run; go on with it by resume={shown(folder)}, "
+            "or choose another folder"
+        )
     with one_thread():
         images: Images = build(cfg.data, "data")
         space = build_space(cfg.search_space, images)

@@ -104,7 +104,7 @@ def read(text: str, space: SearchSpace) -> list[Architecture]:
             raise UserError(f"{path} has no column `arch`; its columns are {reader.fieldnames}")
         for row in reader:
             try:
-                found.append(space.parse(row["arch"]))
+                found.append(space.parse(row["arch"] or ""))  # None in a line that is too short
             except ArchitectureError as error:
                 raise UserError(f"{path}, line {reader.line_num}: {error}") from error
     return found

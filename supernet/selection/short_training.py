@@ -81,6 +81,7 @@ class ShortTrainingSelection(Selection):
     def select(self, module: SearchModule, images: Images) -> Selected:
         """See `Selection.select`."""
         prepare(module, images)
+        images.loader("train", drop_last=True)  # refuses a batch that is larger than the half
         survivors = self.sample.ranked(task_of(module, images))[: self.keep]
         journal = Journal(self.sample.folder / CANDIDATES, ("arch",), ("score", "accuracy"))
         accuracies = []

@@ -35,8 +35,9 @@ log = logging.getLogger("supernet")
 class ZeroCostPerturbation(Selection):
     """Decides as `decide` does, with the score of the rest of the untrained supernet as its quality.
 
-    Several random orders of the edges each propose an architecture; that with the best score as a network of its own is
-    returned. ``scores.csv`` has every score of a supernet, ``candidates.csv`` those of the proposed architectures.
+    Several random orders of the edges each propose an architecture; that with the best score as a network of its own,
+    averaged over more batches, is returned. ``scores.csv`` has every score of a supernet, ``candidates.csv`` those of
+    the proposed architectures.
 
     All supernets of a search have the same weights and see the same images. What is taken away, or was decided against,
     is not computed, and leaves its share of the mixture to nothing else.
@@ -48,6 +49,7 @@ class ZeroCostPerturbation(Selection):
         folder: of the run.
         estimator: a training-free score.
         orders: how many random orders.
+        validation_batches: how many batches judge a proposed architecture.
         none: whether ``none`` is mixed in and may be chosen; it may wherever an edge or a pool has nothing else.
         channels: of the supernet, which is then as short as the space allows; None for the space's own supernet.
     """
@@ -61,13 +63,15 @@ class ZeroCostPerturbation(Selection):
         folder: str | Path,
         estimator: EstimatorFactory,
         orders: int = 10,
+        validation_batches: int = 100,
         none: bool = False,
         channels: int | None = None,
     ) -> None:
-        at_least(1, orders=orders)
+        at_least(1, orders=orders, validation_batches=validation_batches)
         self.folder = Path(folder)
         self.estimator = estimator
         self.orders = orders
+        self.validation_batches = validation_batches
         self.none = none
         self.channels = channels
 
@@ -98,6 +102,7 @@ class ZeroCostPerturbation(Selection):
             log.info("order %d of %d: %s", number, self.orders, space.format(found))
             proposed[found] = None
         alone = self._proxy(task)
+        alone.batches = self.validation_batches
         candidates = Journal(self.folder / CANDIDATES, ("arch",), ("score",))
         scores = {one: candidates((space.format(one),), functools.partial(_score, alone, one))[0] for one in proposed}
         best = max(scores, key=lambda one: scores[one])

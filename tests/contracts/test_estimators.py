@@ -101,7 +101,7 @@ def one(made, build, init, number):
         torch.manual_seed(seeds.derive(made.task.seed, seeds.SCORE, init))
         network = build()
         initialise(network, made.initialisation)
-        network = network.to(made.dtype).train()
+        network = made.part(network).to(made.dtype).train()
         torch.manual_seed(seeds.derive(made.task.seed, seeds.SCORE, init, number))
         images, labels = made.batch(number)
         with normalised(made.normalisation):
@@ -141,7 +141,7 @@ def test_batched_edges_score_as_modules_of_their_own(name, space):
     torch.manual_seed(0)
     network = space.network(architecture)
     initialise(network, made.initialisation)
-    network = network.double().train()
+    network = made.part(network).double().train()
     reference = Published(network, space, architecture).double().train()
     images, labels = made.batch(0)
     results = []

@@ -33,8 +33,13 @@ SMALL = {  # what is large in an experiment and depends on it
     "az_nas": (
         "epochs=0", "selection.population=4", "selection.generations=2", "selection.survivors=2", "selection.workers=1",
     ),
-    "zero_pt": ("epochs=0", "selection.orders=1", "selection.estimator.batch_size=8"),
-    "darts/zero_pt": ("epochs=0", "selection.orders=1", "selection.estimator.batch_size=8", "warm_start=largest"),
+    "zero_pt": (
+        "epochs=0", "selection.orders=1", "selection.validation_batches=2", "selection.estimator.batch_size=8",
+    ),
+    "darts/zero_pt": (
+        "epochs=0", "selection.orders=1", "selection.validation_batches=2", "selection.estimator.batch_size=8",
+        "warm_start=largest",
+    ),
     "te_nas": (
         "epochs=0", "selection.number=3", "selection.repeats=1", "selection.estimators.ntk_condition.batch_size=4",
         "selection.estimators.linear_regions.batch_size=30",
@@ -124,7 +129,12 @@ FURTHER = {  # what else makes a method what it is
         "weight_optimizer.weight_decay": 5e-4,
     },
     "az_nas": {"epochs": 0, "selection.estimator.scale": "log"},
-    "zero_pt": {"epochs": 0, "selection.orders": 10, "selection.channels": None},
+    "zero_pt": {
+        "epochs": 0,
+        "selection.orders": 10,
+        "selection.validation_batches": 100,
+        "selection.channels": None,
+    },
     "te_nas": {
         "epochs": 0,
         "selection.number": 1,

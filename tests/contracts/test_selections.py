@@ -22,7 +22,7 @@ SMALL = {
     "sample": ("n_archs=3", "estimator.batch_size=8", "workers=1"),
     "short_training": ("n_archs=3", "keep=1", "epochs=1", "estimator.batch_size=8", "workers=1"),
     "scored_evolution": ("population=3", "generations=2", "survivors=2", "workers=1"),
-    "zero_pt": ("orders=1", "estimator.batch_size=8"),
+    "zero_pt": ("orders=1", "validation_batches=1", "estimator.batch_size=8"),
     "te_nas": (
         "repeats=1", "number=3", "estimators.ntk_condition.batch_size=3", "estimators.linear_regions.batch_size=20",
     ),

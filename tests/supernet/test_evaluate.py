@@ -193,6 +193,16 @@ def test_a_list_of_architectures_that_has_gone_is_not_needed_to_go_on(tmp_path, 
     assert scores(folder) == scores(only_run(tmp_path / "first"))
 
 
+def test_the_scores_of_an_earlier_run_are_neither_taken_over_nor_lost(tmp_path, monkeypatch, capsys):
+    few = ("architectures=6", *THIN, f"hydra.run.dir={tmp_path}/run")
+    assert run(monkeypatch, main, "estimator=parameters", *few) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.csv")}
+    assert run(monkeypatch, main, "estimator=l2_norm", *few) == 1
+    assert "has the scores of an earlier run; go on with it by resume=" in capsys.readouterr().err
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.csv")}
+    assert run(monkeypatch, main, f"resume={tmp_path}/run") == 0
+
+
 def test_another_estimator_in_the_saved_configuration_is_noticed(tmp_path, monkeypatch, capsys):
     folder = interrupted(monkeypatch, tmp_path)
     scored = (folder / "scores.csv").read_text().replace("arch,score,seconds", "arch,score,seconds,edges")
@@ -234,7 +244,8 @@ def test_a_mistake_is_told_in_one_line_before_any_work(arguments, message, tmp_p
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ("a,b\n1,2\n", "has no column `arch`"), ("arch\n|none~0|\n", "line 2: "), ("arch\n", "names 0 architectures"),
+    ("a,b\n1,2\n", "has no column `arch`"), ("arch\n|none~0|\n", "line 2: "),
+    ("id,arch\n5\n", "line 2: "), ("arch\n", "names 0 architectures"),
 ])  # fmt: skip
 def test_a_csv_that_does_not_fit_is_refused(content, message, tmp_path, monkeypatch, capsys):
     path = tmp_path / "archs.csv"
@@ -263,6 +274,16 @@ def test_several_estimators_end_in_one_table(tmp_path, monkeypatch, capsys):
     assert (sweep / "comparison.png").exists()
     assert "2 evaluations" in capsys.readouterr().out
     assert [scores(sweep / "0")[index][0] for index in range(30)] == [arch for arch, _ in scores(sweep / "1")]
+
+
+def test_a_run_that_fails_leaves_the_table_of_the_others(tmp_path, monkeypatch, capsys):
+    few = ("estimator=parameters,multiply_adds", *THIN, f"log_dir={tmp_path}")
+    assert run(monkeypatch, main, "-m", "architectures=12,99999", *few) == 1
+    (sweep,) = tmp_path.glob("evaluate/multiruns/*")
+    compared = json.loads((sweep / "comparison.json").read_text())
+    assert {row["architectures"] for row in compared} == {12}
+    assert len(compared) == 2
+    assert "2 evaluations" in capsys.readouterr().out
 
 
 def test_a_run_of_a_sweep_that_is_resumed_joins_its_table(tmp_path, monkeypatch):

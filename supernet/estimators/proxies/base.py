@@ -68,6 +68,10 @@ class Proxy(Measured):
             labels: ``(batch,)``.
         """
 
+    def part(self, network: nn.Module) -> nn.Module:
+        """What of a fresh network is measured: all of it unless overridden, which may change it."""
+        return network
+
     def measurements(self, architecture: Architecture) -> tuple[float, ...]:
         """See `Measured.measurements`."""
         if not self.task.space.is_valid(architecture):
@@ -91,7 +95,7 @@ class Proxy(Measured):
                     torch.manual_seed(seeds.derive(seed, seeds.SCORE, init))
                     network = build()
                     initialise(network, self.initialisation)
-                    seen = look_at(network).to(device, self.dtype).train()
+                    seen = self.part(look_at(network)).to(device, self.dtype).train()
                     torch.manual_seed(seeds.derive(seed, seeds.SCORE, init, number))
                     images, labels = self.batch(number)
                     with normalised(self.normalisation):

@@ -6,6 +6,7 @@ import torch
 
 from search_spaces.nasbench201 import CELL
 from supernet import seeds
+from supernet.errors import UserError
 from supernet.selection.short_training import ShortTrainingSelection
 from supernet.selection.training import accuracy, train
 from tests.supernet.searches import SPACE, images, module
@@ -57,6 +58,13 @@ def test_a_resumed_search_trains_only_what_is_left(tmp_path, monkeypatch):
     )
     assert select(tmp_path) == whole
     assert len(trained) == 1
+
+
+def test_a_batch_larger_than_the_training_half_is_refused(tmp_path):
+    selection = ShortTrainingSelection(tmp_path, Convolutions, COSINE, **SETTINGS)
+    with pytest.raises(UserError, match="batch_size=24 or less"):
+        selection.select(module(), images(batch_size=25))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("settings", [{"keep": 0}, {"epochs": 0}, {"n_archs": 0}])

@@ -24,7 +24,7 @@ def without_networks(monkeypatch):
 
 def select(folder, function, space=SPACE, seed=0, seen=None, **settings):
     estimator = functools.partial(OfMixture, function=function, seen=seen)
-    selection = ZeroCostPerturbation(folder, estimator, **({"orders": 1} | settings))
+    selection = ZeroCostPerturbation(folder, estimator, **({"orders": 1, "validation_batches": 1} | settings))
     return selection.select(module(space=space, seed=seed), images())
 
 
@@ -192,7 +192,18 @@ def test_a_resumed_search_goes_on_with_the_same_decisions(tmp_path, monkeypatch)
     assert len(calls) == count - 11
 
 
+def test_proposed_architectures_are_judged_by_several_batches(tmp_path):
+    selection = ZeroCostPerturbation(
+        tmp_path, functools.partial(KNAS, batch_size=4), orders=1, validation_batches=3, channels=2
+    )
+    selected = selection.select(module(), images())
+    expected = KNAS(task_of(module(), images()), batch_size=4, batches=3).score([selected.architecture])
+    assert selected.metrics["selection/score"] == float(expected)
+
+
 def test_settings_without_sense_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="validation_batches"):
+        ZeroCostPerturbation(tmp_path, Convolutions, validation_batches=0)
     with pytest.raises(ValueError, match="orders"):
         ZeroCostPerturbation(tmp_path, Convolutions, orders=0)
     with pytest.raises(ValueError, match="cannot look at a supernet"):
