@@ -35,7 +35,12 @@ def scores(folder: Path) -> list[tuple[str, str]]:
 
 
 def start(*arguments: str) -> subprocess.Popen:
-    """The command in a session of its own, so that signals can be sent to all of its processes."""
+    """The command in a session of its own, so that signals can be sent to all of its processes.
+
+    A shell starts what runs in its background with SIGINT ignored, and tests hand that on unless they handle it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "supernet.evaluate", *arguments], cwd=ROOT, text=True, start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
