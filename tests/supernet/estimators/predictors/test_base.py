@@ -49,7 +49,7 @@ def test_a_model_that_is_never_unsure_says_so():
 
 @pytest.mark.parametrize(
     ("count", "accuracies", "reason"),
-    [(3, [1.0, 2.0], "3 architectures"), (1, [1.0], "at least 2"), (2, [1.0, math.nan], "finite"), (0, [], "at least 2")],
+    [(3, [1.0, 2.0], "3 arch"), (1, [1.0], "at least 2"), (2, [1.0, math.nan], "finite"), (0, [], "at least 2")],
 )  # fmt: skip
 def test_what_cannot_be_learnt_from_is_refused(count, accuracies, reason):
     with pytest.raises(ValueError, match=reason):
