@@ -30,7 +30,10 @@ class Features(ABC):
 
     @abstractmethod
     def table(self, architectures: Sequence[Architecture]) -> Table:
-        """A finite number for each architecture and each of `names` ``(architectures, features)``."""
+        """A number for each architecture and each of `names` ``(architectures, features)``.
+
+        Minus infinity stands where there is none, because a measurement failed.
+        """
 
 
 FeaturesFactory = Callable[[Task], Features]
