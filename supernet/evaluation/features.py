@@ -29,7 +29,7 @@ def measure(
     workers: int | None = None,
     devices: Sequence[torch.device] = (),
 ) -> Known:
-    """The features of these architectures; ``features.csv`` in the folder has a line for each as soon as it is measured.
+    """The features of these architectures, each in ``features.csv`` in the folder as soon as it is measured.
 
     What the file has already is not measured again.
 
