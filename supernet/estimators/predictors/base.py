@@ -27,7 +27,7 @@ class Predictor(Estimator):
 
     _fitted = False
 
-    def fit(self, architectures: Sequence[Architecture], accuracies: Sequence[float] | Tensor) -> Self:
+    def fit(self, architectures: Sequence[Architecture], accuracies: Sequence[float] | Floats | Tensor) -> Self:
         """Learn from trained architectures; returns itself.
 
         Raises ValueError unless there are at least two architectures with one finite accuracy each.
