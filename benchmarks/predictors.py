@@ -120,8 +120,12 @@ class Comparison:
             cells = []
             for size in SIZES:
                 most = SLOW.get(name.split(",")[0], self.repeats) if size > 1000 else self.repeats
-                runs = [self.journal((self.dataset, which, name, size, repeat), functools.partial(self.run, make, size, repeat))
-                        for repeat in range(min(most, self.repeats))]  # fmt: skip
+                runs = [
+                    self.journal(
+                        (self.dataset, which, name, size, repeat), functools.partial(self.run, make, size, repeat)
+                    )
+                    for repeat in range(min(most, self.repeats))
+                ]
                 taus, fits, scores = np.array(runs).T
                 cells.append(f"{taus.mean():.3f} ± {taus.std():.3f}")
             lines.append(f"| {name} | {' | '.join(cells)} | {fits.mean():.2g} | {scores.mean():.2g} |")
