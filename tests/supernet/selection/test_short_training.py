@@ -54,7 +54,7 @@ def test_a_resumed_search_trains_only_what_is_left(tmp_path, monkeypatch):
     (tmp_path / "candidates.csv").write_text("".join(lines[:3]))
     trained = []
     monkeypatch.setattr(
-        "supernet.selection.short_training.train", lambda network, *rest: trained.append(train(network, *rest))
+        "supernet.selection.training.train", lambda network, *rest: trained.append(train(network, *rest))
     )
     assert select(tmp_path) == whole
     assert len(trained) == 1

@@ -1,11 +1,13 @@
 import copy
+import functools
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from supernet.selection.training import accuracy, train
+from supernet.selection.training import accuracy, brief_accuracy, train
+from tests.supernet.searches import SPACE, images
 
 
 def batches(epoch: int):
@@ -39,3 +41,12 @@ def test_accuracy_is_the_share_of_right_answers_with_running_statistics():
     images = torch.tensor([[9.0, 0.5], [12.0, 0.0], [11.0, 0.0], [10.0, 3.0]])
     assert accuracy(norm, [(images[:3], torch.tensor([1, 0, 1])), (images[3:], torch.tensor([1]))]) == 0.75
     assert not norm.training
+
+
+def test_a_brief_training_is_a_function_of_its_seed():
+    (architecture,) = SPACE.sample(1, torch.Generator().manual_seed(3))
+    sgd = functools.partial(torch.optim.SGD, lr=0.05)
+    cosine = functools.partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=2)
+    one, same = (brief_accuracy(SPACE, architecture, images(), sgd, cosine, 2, 5.0, seed=1) for _ in range(2))
+    assert one == same
+    assert 0 <= one <= 1
