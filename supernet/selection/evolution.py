@@ -15,8 +15,8 @@ from search_spaces.architecture import Architecture
 from supernet.data.images import Images
 from supernet.data.loading import Batch
 from supernet.estimators.one_shot import OneShotAccuracy
-from supernet.evolution import check, evolve
 from supernet.modules.search import SearchModule
+from supernet.searchers.evolution import check, evolve
 from supernet.selection.base import ACCURACY, Selected, Selection, prepare, watched
 
 log = logging.getLogger("supernet")

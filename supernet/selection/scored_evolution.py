@@ -20,8 +20,8 @@ from supernet.data.images import Images
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.evaluation.measuring import measured
 from supernet.evaluation.scores import Measurement, Scores, columns
-from supernet.evolution import check, evolve
 from supernet.modules.search import SearchModule
+from supernet.searchers.evolution import check, evolve
 from supernet.selection.base import SCORE, SCORES, Selected, Selection, at_least, bar, prepare, task_of
 from supernet.warm_start.scoring import check_estimator
 

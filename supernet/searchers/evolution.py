@@ -6,7 +6,6 @@ Guo, Zhang, Mu, Heng, Liu, Wei and Sun, "Single Path One-Shot Neural Architectur
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,7 @@ from torch import Generator
 
 from search_spaces.architecture import DROPPED, Architecture
 from search_spaces.space import SearchSpace
-
-Score = Callable[[Sequence[Architecture]], Sequence[float]]
-"""Scores architectures, all of a generation at once; higher is better."""
+from supernet.searchers.history import Accept, Score, comparable
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 100
 """How many mutants or crossovers (as in SPOS's code), and random architectures, are drawn for each one wanted."""
@@ -32,7 +29,7 @@ class Evolution:
     def fittest(self, count: int) -> list[tuple[Architecture, float]]:
         """The best architectures of all generations with their scores, the best first, of equals the older one."""
         scored = [pair for generation in self.generations for pair in generation]
-        return sorted(scored, key=lambda pair: math.inf if math.isnan(pair[1]) else -pair[1])[:count]
+        return sorted(scored, key=lambda pair: -comparable(pair[1]))[:count]
 
     @property
     def best(self) -> Architecture:
@@ -56,7 +53,7 @@ def evolve(
     generations: int = 20,
     survivors: int = 10,
     mutation: float = 0.1,
-    accept: Callable[[Architecture], bool] | None = None,
+    accept: Accept | None = None,
     rescore: Score | None = None,
 ) -> Evolution:
     """Score ``generations`` times ``population`` architectures, none of them twice.

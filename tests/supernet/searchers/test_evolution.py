@@ -7,8 +7,8 @@ import torch
 from search_spaces.architecture import DROPPED, Architecture
 from search_spaces.darts import DARTS
 from search_spaces.nasbench201 import CELL, NASBench201
-from supernet import evolution
-from supernet.evolution import Evolution, evolve, mutate
+from supernet.searchers import evolution
+from supernet.searchers.evolution import Evolution, evolve, mutate
 
 SPACE, TWO_CELLS = NASBench201(), DARTS()
 CONV, NONE = 3, 0
