@@ -14,6 +14,7 @@ from torch import Generator
 
 from search_spaces.architecture import DROPPED, Architecture
 from search_spaces.space import SearchSpace
+from supernet.errors import UserError
 from supernet.searchers.history import Accept, Score, comparable
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 100
@@ -74,7 +75,7 @@ def evolve(
         rescore: scores all architectures so far anew after each generation, where a score is one among all of them,
             such as a rank; None keeps the scores that they got at first.
 
-    Raises ValueError for settings that make no sense, and where no architecture is acceptable.
+    Raises ValueError for settings that make no sense, and `UserError` where no architecture is acceptable.
     """
     check(population, generations, survivors, mutation)
     seen: set[Architecture] = set()
@@ -110,7 +111,7 @@ def evolve(
         past = Evolution((*past.generations, tuple(zip(candidates, scores, strict=True))))
         past = past if rescore is None else past.rescored(rescore)
     if not past.generations:
-        raise ValueError(f"none of {RANDOM_ATTEMPTS * population} random architectures of {space.name} is acceptable")
+        raise UserError(f"none of {RANDOM_ATTEMPTS * population} random architectures of {space.name} is acceptable")
     return past
 
 

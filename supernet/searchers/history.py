@@ -10,6 +10,7 @@ from torch import Generator
 
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
+from supernet.errors import UserError
 
 Score = Callable[[Sequence[Architecture]], Sequence[float]]
 """Scores architectures, all that are asked for at once; higher is better."""
@@ -44,7 +45,7 @@ class History:
         accept: Accept | None = None,
         rescore: Score | None = None,
     ) -> None:
-        whole(1, budget=budget)
+        at_least(1, budget=budget)
         self.space = space
         self.score = score
         self.budget = budget
@@ -111,10 +112,10 @@ class History:
         return list(found)
 
     def begin(self, count: int, generator: Generator) -> list[Architecture]:
-        """Score so many random architectures. Raises ValueError where there is none."""
+        """Score so many random architectures. Raises `UserError` where there is none."""
         first = self.draw(min(count, self.left), generator)
         if not first:
-            raise ValueError(f"no architecture of {self.space.name} is acceptable")
+            raise UserError(f"no architecture of {self.space.name} was found that is valid and acceptable")
         self.add(first)
         return first
 
@@ -130,7 +131,7 @@ def comparable(score: float) -> float:
     return -math.inf if math.isnan(score) else score
 
 
-def whole(least: int, **values: int) -> None:
+def at_least(least: int, **values: int) -> None:
     """Raise ValueError unless each value is a whole number and at least so large."""
     for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < least:

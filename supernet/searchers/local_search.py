@@ -9,7 +9,7 @@ from torch import Generator
 
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
-from supernet.searchers.history import Accept, History, Score, whole
+from supernet.searchers.history import Accept, History, Score, at_least
 
 
 def local_search(
@@ -38,9 +38,9 @@ def local_search(
         accept: see `History`, as the next one.
         rescore: see there.
 
-    Raises ValueError for settings that make no sense, and where no architecture is acceptable.
+    Raises ValueError for settings that make no sense, and `UserError` where no architecture is acceptable.
     """
-    whole(1, starts=starts, **({} if step is None else {"step": step}))
+    at_least(1, starts=starts, **({} if step is None else {"step": step}))
     history = History(space, score, budget, accept, rescore)
     drawn = history.begin(starts, generator)
     while drawn:

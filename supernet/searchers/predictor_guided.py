@@ -15,7 +15,7 @@ from torch import Generator
 
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
-from supernet.searchers.history import Accept, History, Score, comparable, whole
+from supernet.searchers.history import Accept, History, Score, at_least, comparable
 
 Fit = Callable[[Sequence[Architecture], Sequence[float]], Score]
 """From architectures and their scores to what predicts the scores of others, or how promising they are."""
@@ -58,11 +58,11 @@ def predictor_guided(
         prefer: called with everything that is scored, and then with the candidates and their predicted scores next to
             it, where more than the score counts; None for the score alone.
 
-    Raises ValueError for settings that make no sense, and where no architecture is acceptable.
+    Raises ValueError for settings that make no sense, and `UserError` where no architecture is acceptable.
     """
-    whole(2, initial=initial)
-    whole(1, top=top)
-    whole(0, candidates=candidates, parents=parents)
+    at_least(2, initial=initial)
+    at_least(1, top=top)
+    at_least(0, candidates=candidates, parents=parents)
     if not candidates + parents:
         raise ValueError("candidates and parents are 0: there is nothing to choose from")
     history = History(space, score, budget, accept, rescore)

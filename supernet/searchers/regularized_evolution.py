@@ -13,7 +13,7 @@ from torch import Generator
 
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
-from supernet.searchers.history import Accept, History, Score, whole
+from supernet.searchers.history import Accept, History, Score, at_least
 
 STALE = 20
 """After so many cycles for each member of the population without a new architecture, a random one is born."""
@@ -46,9 +46,9 @@ def regularized_evolution(
         accept: see `History`, as the next one.
         rescore: see there.
 
-    Raises ValueError for settings that make no sense, and where no architecture is acceptable.
+    Raises ValueError for settings that make no sense, and `UserError` where no architecture is acceptable.
     """
-    whole(1, population=population, tournament=tournament)
+    at_least(1, population=population, tournament=tournament)
     history = History(space, score, budget, accept, rescore)
     alive = deque(history.begin(population, generator))
     stale = 0

@@ -22,6 +22,8 @@ SMALL = {
     "sample": ("n_archs=3", "estimator.batch_size=8", "workers=1"),
     "short_training": ("n_archs=3", "keep=1", "epochs=1", "estimator.batch_size=8", "workers=1"),
     "scored_evolution": ("population=3", "generations=2", "survivors=2", "workers=1"),
+    "regularized_evolution": ("budget=5", "population=3", "tournament=2", "estimator.batch_size=8", "workers=1"),
+    "local_search": ("budget=5", "estimator.batch_size=8", "workers=1"),
     "zero_pt": ("orders=1", "estimator.batch_size=8"),
     "te_nas": (
         "repeats=1", "number=3", "estimators.ntk_condition.batch_size=3", "estimators.linear_regions.batch_size=20",

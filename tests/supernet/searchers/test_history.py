@@ -4,6 +4,7 @@ import math
 import pytest
 
 from search_spaces.nasbench201 import CELL
+from supernet.errors import UserError
 from supernet.searchers.history import History
 from tests.supernet.searchers.planted import CONV, CORNERS, CUBE, SPACE, Asked, convolutions, corner, seeded
 
@@ -73,7 +74,7 @@ def test_scores_among_all_so_far_are_taken_anew_with_each_addition():
 
 
 def test_where_nothing_is_acceptable_there_is_no_beginning():
-    with pytest.raises(ValueError, match="acceptable"):
+    with pytest.raises(UserError, match="acceptable"):
         History(CUBE, convolutions, 5, accept=lambda one: False).begin(3, seeded())
     with pytest.raises(ValueError, match="budget"):
         History(CUBE, convolutions, 0)

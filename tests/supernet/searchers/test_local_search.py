@@ -1,5 +1,6 @@
 import pytest
 
+from supernet.errors import UserError
 from supernet.searchers.history import History
 from supernet.searchers.local_search import local_search
 from tests.supernet.searchers.planted import (
@@ -91,7 +92,7 @@ def test_nothing_is_scored_twice_and_the_budget_is_kept():
 def test_a_constraint_and_a_pool_are_honoured():
     assert max(convolutions(run(accept=lambda one: convolutions([one])[0] <= 2).scores)) == 2
     assert set(run(space=SPACE.restrict(pool=CORNERS[:7]), budget=99).scores) == set(CORNERS[:7])
-    with pytest.raises(ValueError, match="acceptable"):
+    with pytest.raises(UserError, match="acceptable"):
         run(accept=lambda one: False)
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from search_spaces.nasbench201 import CELL, NASBench201
+from supernet.errors import UserError
 from supernet.estimators.base import Estimator
 from supernet.selection.base import task_of
 from supernet.selection.sample import Sample, SampleSelection, valid_sample
@@ -77,7 +78,7 @@ def test_settings_without_sense_are_refused(tmp_path):
         with pytest.raises(ValueError, match=next(iter(settings))):
             SampleSelection(tmp_path, Convolutions, **settings)
     dead = SPACE.restrict(pool=[SPACE.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")])
-    with pytest.raises(ValueError, match="no architecture left"):
+    with pytest.raises(UserError, match="no architecture left"):
         valid_sample(dead, 3, 0)
     too_many = functools.partial(_needing, 1000)
     with pytest.raises(ValueError, match="batch_size is 1000"):
