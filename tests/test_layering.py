@@ -37,6 +37,7 @@ LAYERS = {
     "supernet.ending": 6,
     "supernet.train": 6,
     "supernet.evaluate": 6,
+    "supernet.fit": 6,
     "supernet.latency": 6,
     "search": 6,
     "train": 6,

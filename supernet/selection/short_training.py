@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from search_spaces.architecture import Architecture
@@ -33,7 +32,7 @@ from supernet.selection.base import (
 )
 from supernet.selection.journal import Journal
 from supernet.selection.sample import Sample
-from supernet.selection.training import accuracy, train
+from supernet.selection.training import brief_accuracy
 
 log = logging.getLogger("supernet")
 
@@ -100,9 +99,8 @@ class ShortTrainingSelection(Selection):
     def _measure(
         self, architecture: Architecture, score: float, module: SearchModule, images: Images
     ) -> tuple[float, float]:
-        torch.manual_seed(seeds.derive(module.seed, seeds.SELECTION))
-        network = module.space.network(architecture).to(images.device).to(memory_format=torch.channels_last)
-        optimizer = module.weight_optimizer(list(network.parameters()))
-        batches = functools.partial(images.batches, "train", shuffle=True, augment=True, drop_last=True)
-        train(network, batches, optimizer, self.scheduler(optimizer), self.epochs, module.clip)
-        return score, accuracy(network, images.batches("valid"))
+        seed = seeds.derive(module.seed, seeds.SELECTION)
+        found = brief_accuracy(
+            module.space, architecture, images, module.weight_optimizer, self.scheduler, self.epochs, module.clip, seed
+        )
+        return score, found

@@ -1,0 +1,1 @@
+"""Predictors: models of the accuracy, fitted on trained architectures."""
