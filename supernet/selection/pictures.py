@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from supernet.drawing import INK, PALE, PALETTE
 from supernet.evaluation.figures import clean, empty
@@ -62,6 +63,7 @@ def draw_front(points: Sequence[Point], best: Sequence[int], cost: str) -> Figur
         spread = max(scores) - min(scores)
         ax.set_ylim(min(scores) - (0.15 * spread or 0.5), max(scores) + (0.05 * spread or 0.5))
     ax.set_xlabel(cost.replace("_", "-"))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.set_ylabel("score")
     ax.legend(loc="lower right", fontsize=9, frameon=False, labelcolor=INK)
     clean(ax)

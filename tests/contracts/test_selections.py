@@ -24,6 +24,9 @@ SMALL = {
     "scored_evolution": ("population=3", "generations=2", "survivors=2", "workers=1"),
     "regularized_evolution": ("budget=5", "population=3", "tournament=2", "estimator.batch_size=8", "workers=1"),
     "local_search": ("budget=5", "estimator.batch_size=8", "workers=1"),
+    "predictor_guided": (
+        "budget=4", "initial=3", "top=1", "candidates=5", "estimator.batch_size=8", "estimator.epochs=1", "workers=1",
+    ),
     "zero_pt": ("orders=1", "estimator.batch_size=8"),
     "te_nas": (
         "repeats=1", "number=3", "estimators.ntk_condition.batch_size=3", "estimators.linear_regions.batch_size=20",
