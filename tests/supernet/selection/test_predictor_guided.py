@@ -1,4 +1,3 @@
-import functools
 
 import pytest
 import torch
@@ -14,12 +13,18 @@ from tests.supernet.selection import searching
 from tests.supernet.selection.planted import Convolutions, Ranked
 
 SETTINGS = {
-    "features": OneHot, "model": functools.partial(Ridge, penalty=1.0), "budget": 40, "initial": 10, "top": 10, "candidates": 30, "parents": 2,
-}  # fmt: skip
+    "features": OneHot,
+    "model": Ridge,
+    "budget": 26,
+    "initial": 10,
+    "top": 10,
+    "candidates": 30,
+    "parents": 2,
+}
 
 
 def test_the_best_of_all_that_the_budget_allows_is_returned(tmp_path):
-    searching.assert_the_best_is_returned(PredictorGuidedSelection, tmp_path, 40, **SETTINGS)
+    searching.assert_the_best_is_returned(PredictorGuidedSelection, tmp_path, 26, **SETTINGS)
 
 
 @pytest.mark.parametrize("estimator", [Convolutions, Ranked])
