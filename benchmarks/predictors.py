@@ -47,7 +47,7 @@ from supernet.selection.journal import Journal
 SIZES = (32, 128, 1024)
 MODELS = ("ridge", "forest", "boosting", "xgboost", "lightgbm", "gaussian_process", "graph_network")
 OPTIONAL = ("xgboost", "lightgbm")
-SLOW = {"gaussian_process": 3, "graph_network": 2}  # repeats at most with 1,024 architectures
+SLOW = {"gaussian_process": 5, "graph_network": 3}  # repeats at most
 THIN = ("search_space.channels=8", "search_space.cells_per_stage=1")
 Make = Callable[[], Predictor]
 
@@ -77,9 +77,10 @@ def main() -> None:
             (f"forest, {name}", model("forest", task, remembered(features, every))) for name, features in sets.items()
         ]
         known = remembered(graf, every)
-        rows += [(f"{name}, GRAF", model(name, task, known)) for name in models if name != "forest"]
+        tabular = [name for name in models if name not in ("forest", "graph_network")]
+        rows += [(f"{name}, GRAF", model(name, task, known)) for name in tabular]
         if "graph_network" in models:
-            rows.append(("graph_network, cells alone", model("graph_network", task, None)))
+            rows.append(("graph_network, the cells", model("graph_network", task, None)))
         text = compared.table("all", rows)
         if args.data:
             proxies, sample = measured(args)
@@ -119,9 +120,13 @@ class Comparison:
         for name, make in rows:
             cells = []
             for size in SIZES:
-                most = SLOW.get(name.split(",")[0], self.repeats) if size > 1000 else self.repeats
-                runs = [self.journal((self.dataset, which, name, size, repeat), functools.partial(self.run, make, size, repeat))
-                        for repeat in range(min(most, self.repeats))]  # fmt: skip
+                most = SLOW.get(name.split(",")[0], self.repeats)
+                runs = [
+                    self.journal(
+                        (self.dataset, which, name, size, repeat), functools.partial(self.run, make, size, repeat)
+                    )
+                    for repeat in range(min(most, self.repeats))
+                ]
                 taus, fits, scores = np.array(runs).T
                 cells.append(f"{taus.mean():.3f} ± {taus.std():.3f}")
             lines.append(f"| {name} | {' | '.join(cells)} | {fits.mean():.2g} | {scores.mean():.2g} |")

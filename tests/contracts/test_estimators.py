@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import instantiate
 
 from search_spaces.darts import DARTS
 from search_spaces.nasbench1shot1 import NASBench1Shot1
@@ -15,11 +18,13 @@ from search_spaces.robust_darts import RobustDARTS
 from supernet import seeds
 from supernet.estimators.aggregate import RankAggregate
 from supernet.estimators.base import Measured
+from supernet.estimators.predictors.fitted import Fitted
+from supernet.estimators.predictors.trained import write_trained
 from supernet.estimators.proxies.base import Proxy
 from supernet.estimators.proxies.initialisation import initialise
 from supernet.estimators.proxies.normalisation import normalised
 from supernet.estimators.supernets import Mixed, uniform
-from tests.contracts.configurations import build, names
+from tests.contracts.configurations import build, composed, names
 from tests.supernet.estimators.tasks import SMALL, Published, task
 
 ESTIMATORS = [name for name in names("estimator") if name not in ("table", "latency")]  # need a file, or one space
@@ -30,9 +35,31 @@ SPACES = [
 ]  # fmt: skip
 
 
+def factory_of(name):
+    """What a file gives, with what it takes from other groups."""
+    if name == "predictor":
+        return instantiate(composed("evaluate", f"estimator={name}", "estimator.trained=given").estimator)
+    return build("estimator", name)
+
+
 def estimator(name, some=None, **arguments):
     """The estimator of a file for a task, with one small batch."""
-    return small(build("estimator", name))(some or task(), **arguments)
+    factory, some = factory_of(name), some or task()
+    if factory.func is Fitted:
+        arguments["trained"] = trained(some.space)
+    return small(factory)(some, **arguments)
+
+
+@functools.cache
+def trained(space) -> str:
+    """A file of architectures with made-up accuracies."""
+    some = valid(space, 20)
+    path = Path(FOLDER.name) / f"{id(space)}.csv"
+    write_trained(path, some, [float(sum(row)) for ((_, row), *_) in (one.choices for one in some)], space)
+    return str(path)
+
+
+FOLDER = tempfile.TemporaryDirectory()
 
 
 def small(factory):
@@ -52,8 +79,8 @@ def proxies(made) -> list[Proxy]:
     return [made] if isinstance(made, Proxy) else []
 
 
-PROXIES = [name for name in ESTIMATORS if isinstance(build("estimator", name).func, type)
-           and issubclass(build("estimator", name).func, Proxy)]  # fmt: skip
+PROXIES = [name for name in ESTIMATORS if isinstance(factory_of(name).func, type)
+           and issubclass(factory_of(name).func, Proxy)]  # fmt: skip
 
 
 def valid(space, count=3, seed=0):

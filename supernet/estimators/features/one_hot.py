@@ -23,6 +23,7 @@ class OneHot(Features):
     def __init__(self, task: Task) -> None:
         space = task.space.resized()
         self.columns: dict[str, list[tuple[int, int]]] = {}
+        self.edges = {cell: len(edges) for cell, edges in space.edges.items()}
         names = []
         for cell, edges in space.edges.items():
             self.columns[cell] = [(edge, choice) for edge, choice in space.candidates(cell).nonzero().tolist()]
@@ -36,7 +37,8 @@ class OneHot(Features):
         """See `Features.table`."""
         parts = []
         for cell, columns in self.columns.items():
-            rows = np.array([one[cell] for one in architectures]).reshape(len(architectures), -1)
             edges, choices = np.array(columns).T
-            parts.append(rows[:, edges] == choices if len(rows) else np.zeros((0, len(columns))))
+            rows = np.array([one[cell] for one in architectures], dtype=np.int64)
+            rows = rows.reshape(len(architectures), self.edges[cell])
+            parts.append(rows[:, edges] == choices)
         return np.hstack(parts).astype(np.float64)

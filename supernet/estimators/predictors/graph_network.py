@@ -83,9 +83,8 @@ class GraphNetwork(Predictor):
     def learn(self, architectures: Sequence[Architecture], accuracies: Floats) -> None:
         """See `Predictor.learn`."""
         columns = self._columns(architectures)
-        finite = np.where(np.isfinite(columns), columns, np.nan)
-        self._centre = np.nan_to_num(np.nanmean(finite, axis=0)) if columns.size else np.zeros(columns.shape[1])
-        self._scale = np.nan_to_num(np.nanstd(finite, axis=0)) if columns.size else np.ones(columns.shape[1])
+        finite = np.ma.masked_invalid(columns)
+        self._centre, self._scale = finite.mean(axis=0).filled(0.0), finite.std(axis=0).filled(0.0)
         self._mean, self._deviation = float(accuracies.mean()), float(accuracies.std()) or 1.0
         targets = torch.from_numpy((accuracies - self._mean) / self._deviation).float()
         with torch.random.fork_rng(devices=[]):

@@ -29,7 +29,7 @@ class Ridge(TablePredictor):
         if penalty is not None and not penalty > 0:
             raise ValueError(f"penalty is {penalty}: it must be positive, or null to be chosen")
         self.penalties = PENALTIES if penalty is None else (penalty,)
-        self.model: Pipeline = make_pipeline(StandardScaler(), RidgeCV(self.penalties))
+        self.model: Pipeline = make_pipeline(StandardScaler(), RidgeCV(list(self.penalties)))
 
     def learn_table(self, table: Table, accuracies: Floats) -> None:
         """See `TablePredictor.learn_table`."""
