@@ -16,6 +16,7 @@ from supernet.searchers.history import comparable
 from supernet.searchers.pareto import Point
 
 SCORED: dict[str, Any] = {"s": 9, "color": PALE, "label": "scored", "zorder": 2}
+COUNTS = 1e4  # costs above it are labelled in thousands or millions
 
 
 def best_so_far(scores: Sequence[float]) -> list[float]:
@@ -63,7 +64,8 @@ def draw_front(points: Sequence[Point], best: Sequence[int], cost: str) -> Figur
         spread = max(scores) - min(scores)
         ax.set_ylim(min(scores) - (0.15 * spread or 0.5), max(scores) + (0.05 * spread or 0.5))
     ax.set_xlabel(cost.replace("_", "-"))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if max((cost for _, cost in points), default=0.0) > COUNTS:
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20M
     ax.set_ylabel("score")
     ax.legend(loc="lower right", fontsize=9, frameon=False, labelcolor=INK)
     clean(ax)
