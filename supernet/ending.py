@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytorch_lightning as pl
 import torch
@@ -44,6 +46,11 @@ def check(cfg: DictConfig, relaxation: Relaxation, selection: Selection | None) 
         raise UserError(
             f"search_space.max_skips={cfg.search_space.max_skips} belongs to the rule by which alphas are read, and "
             f"selection={name} does not read them; use selection=none or search_space.max_skips=null"
+        )
+    if cfg.get("constraint") and not (selection is not None and selection.respects_constraint):
+        raise UserError(
+            f"constraint={cfg.choices.constraint} is for selections that choose among architectures, such as "
+            f"selection=sample or evolution, and selection={name} does not; the loss of the alphas has cost="
         )
     if not relaxation.learns and selection is None:
         raise UserError(
@@ -86,7 +93,7 @@ def choose(selection: Selection, module: SearchModule, images: Images, run: Run)
     start = time.perf_counter()
     selected = selection.select(module, images)
     seconds = earlier + time.perf_counter() - start
-    return Selected(selected.architecture, {**selected.metrics, SECONDS: seconds})
+    return replace(selected, metrics={**selected.metrics, SECONDS: seconds})
 
 
 def of_found(
@@ -117,6 +124,18 @@ def show(trainer: pl.Trainer, space: SearchSpace, found: Architecture, metrics: 
         board.add_text("genotype", f"`{space.format(found)}`", 0)
         figure = draw_genotype(space.edges, space.operations, found)
         board.add_image("genotype", to_array(figure), 0, dataformats="HWC")
+
+
+def show_search(trainer: pl.Trainer, selected: Selected) -> None:
+    """Write to TensorBoard how a search among architectures went, a point of a curve for each that was scored."""
+    board = writer(trainer)
+    if board is not None:
+        for name, values in selected.curves.items():
+            for number, value in enumerate(values, start=1):
+                if math.isfinite(value):
+                    board.add_scalar(PREFIX + name, value, number)
+        for name, figure in selected.pictures.items():
+            board.add_image(PREFIX + name, to_array(figure), 0, dataformats="HWC")
 
 
 def rows(metrics: Mapping[str, float]) -> dict[str, str]:

@@ -114,6 +114,7 @@ def search(cfg: DictConfig) -> float:
         git_revision=git_revision(),
         config=_plain(cfg),
     ).save(run.folder)
+    ending.show_search(trainer, selected)
     if not cfg.epochs:
         ending.show(trainer, space, found, selected.metrics)
         hparams.on_fit_end(trainer, module)

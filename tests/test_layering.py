@@ -18,6 +18,7 @@ LAYERS = {
     "supernet.estimators": 3,
     "supernet.warm_start": 4,
     "supernet.shrinkage": 4,
+    "supernet.searchers": 4,
     "supernet.evaluation": 4,
     "supernet.drawing": 4,
     "supernet.data": 5,

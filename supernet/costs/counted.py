@@ -8,7 +8,7 @@ from typing import Any, Literal
 from search_spaces.space import SearchSpace
 from supernet.costs.base import CostTerm
 from supernet.costs.survey import Image
-from supernet.costs.tables import counted, resized
+from supernet.costs.tables import counted, resized, sized
 
 
 class Counted(CostTerm):
@@ -37,7 +37,5 @@ class Counted(CostTerm):
         network: Mapping[str, Any] | None = None,
         size: int | None = None,
     ) -> None:
-        channels, height, width = image
-        image = (channels, size or height, size or width)
-        table = counted(resized(space, network), image, unit)
+        table = counted(resized(space, network), sized(image, size), unit)
         super().__init__(space, table, weight, target, discretized)

@@ -15,7 +15,7 @@ from search_spaces.space import SearchSpace
 from supernet.costs.base import CostTerm
 from supernet.costs.measurements import Measurements
 from supernet.costs.survey import Image, survey
-from supernet.costs.tables import CostTable, resized, tabulate
+from supernet.costs.tables import CostTable, resized, sized, tabulate
 from supernet.errors import UserError
 
 
@@ -44,13 +44,15 @@ class Latency(CostTerm):
         network: Mapping[str, Any] | None = None,
         size: int | None = None,
     ) -> None:
-        meant = resized(space, network)
-        channels, height, width = image
-        image = (channels, size or height, size or width)
-        if path is None:
-            raise UserError(f"cost.path is needed, a table of latencies; measure it with: {command(meant, image)}")
-        table = measured(Measurements.load(Path(path).expanduser()), meant, image)
+        table = latencies(path, resized(space, network), sized(image, size))
         super().__init__(space, table, weight, target, discretized)
+
+
+def latencies(path: str | None, space: SearchSpace, image: Image) -> CostTable:
+    """The table of a space's latencies from a file. Raises `UserError` with the remedy where it is not there."""
+    if path is None:
+        raise UserError(f"cost.path is needed, a table of latencies; measure it with: {command(space, image)}")
+    return measured(Measurements.load(Path(path).expanduser()), space, image)
 
 
 def measured(found: Measurements, space: SearchSpace, image: Image) -> CostTable:

@@ -87,6 +87,12 @@ def resized(space: SearchSpace, network: Mapping[str, Any] | None) -> SearchSpac
     return space.resized(**changes)
 
 
+def sized(image: Image, size: int | None) -> Image:
+    """The same images with another height and width; None for the same."""
+    channels, height, width = image
+    return channels, size or height, size or width
+
+
 def extremes(space: SearchSpace, table: CostTable) -> tuple[float, float]:
     """What the cheapest and the dearest architecture cost that `space` still has."""
     cheap, dear = {}, {}

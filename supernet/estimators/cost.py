@@ -7,13 +7,14 @@ Bigger is scored higher. On NAS-Bench-201 multiply-adds and parameters rank abou
 from __future__ import annotations
 
 import functools
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 
 from search_spaces.architecture import Architecture
 from search_spaces.network import multiply_adds, parameters
-from supernet.costs.tables import CostTable, counted
+from supernet.costs.tables import CostTable, counted, resized, sized
 from supernet.errors import UserError
 from supernet.estimators.base import Measured, Task
 
@@ -24,28 +25,38 @@ class Cost(Measured):
     Args:
         task: what is scored; multiply-adds are those for one of its images.
         unit: ``parameters`` or ``multiply_adds``.
+        network: constructor arguments of the space for the network that is meant, where that is not of the size of the
+            task's; None for the task's.
+        size: height and width of the images that network gets, in pixels; None for those of the task.
     """
 
-    def __init__(self, task: Task, unit: Literal["parameters", "multiply_adds"]) -> None:
+    def __init__(
+        self,
+        task: Task,
+        unit: Literal["parameters", "multiply_adds"],
+        network: Mapping[str, Any] | None = None,
+        size: int | None = None,
+    ) -> None:
         if unit not in ("parameters", "multiply_adds"):
             raise ValueError(f"unit is {unit!r}: it must be 'parameters' or 'multiply_adds'")
-        self.task = task
+        self.space = resized(task.space, network)
+        self.image = sized(task.samples.image, size)
         self.unit = unit
 
     def measurements(self, architecture: Architecture) -> tuple[float, ...]:
         """See `Measured.measurements`."""
-        if self._table is not None:
-            return (self._table.of(architecture),)
+        if self.table is not None:
+            return (self.table.of(architecture),)
         with torch.random.fork_rng(devices=[]):
-            network = self.task.space.network(architecture)
+            network = self.space.network(architecture)
         if self.unit == "parameters":
             return (float(parameters(network)),)
-        return (float(multiply_adds(network, self.task.samples.image)),)
+        return (float(multiply_adds(network, self.image)),)
 
     @functools.cached_property
-    def _table(self) -> CostTable | None:
+    def table(self) -> CostTable | None:
         """What each operation costs, None where costs do not add up: to sum them up is far quicker than to build."""
         try:
-            return counted(self.task.space, self.task.samples.image, self.unit)
+            return counted(self.space, self.image, self.unit)
         except UserError:
             return None

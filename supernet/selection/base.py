@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 import torch
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import Progress, track
 
@@ -18,6 +19,7 @@ from supernet.data.images import Images
 from supernet.data.sampling import samples
 from supernet.estimators.base import Task
 from supernet.modules.search import SearchModule
+from supernet.searchers.history import at_least as at_least
 
 T = TypeVar("T")
 
@@ -29,10 +31,19 @@ SCORE, ACCURACY = "selection/score", "selection/accuracy"
 
 @dataclass(frozen=True)
 class Selected:
-    """What was chosen, and what was measured of it, by name."""
+    """What was chosen, and what was measured of it, by name; of a search among architectures also how it went.
+
+    Attributes:
+        architecture: what was chosen.
+        metrics: what was measured of it.
+        pictures: of the search, by name.
+        curves: of the search, by name: a number for each architecture that was scored, in their order.
+    """
 
     architecture: Architecture
     metrics: Mapping[str, float] = field(default_factory=dict)
+    pictures: Mapping[str, Figure] = field(default_factory=dict, compare=False)
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict, compare=False)
 
 
 class Selection(ABC):
@@ -40,12 +51,14 @@ class Selection(ABC):
 
     Attributes:
         respects_pool: whether it chooses from the `pool` of a space that has one.
+        respects_constraint: whether it takes a ``constraint`` on the architectures it chooses from.
         needs_training: whether it looks at the supernet's weights, which mean nothing before they are trained.
         decodes: whether it ends with the space's rule for reading a table of weights, as reading the alphas does.
         measures: the names of its metrics.
     """
 
     respects_pool: ClassVar[bool] = False
+    respects_constraint: ClassVar[bool] = False
     needs_training: ClassVar[bool] = True
     decodes: ClassVar[bool] = False
     measures: tuple[str, ...] = ()
@@ -72,13 +85,6 @@ def prepare(module: SearchModule, images: Images) -> torch.Generator:
 def task_of(module: SearchModule, images: Images) -> Task:
     """What a search without training scores architectures for: the module's space, the training half, its seed."""
     return Task(module.space, samples(images, module.seed), module.seed, images.device)
-
-
-def at_least(least: int, **values: int) -> None:
-    """Raise ValueError unless each value is a whole number and at least so large."""
-    for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} is {value}: it must be a whole number, at least {least}")
 
 
 def watched(items: Sequence[T], description: str) -> Iterable[T]:

@@ -10,14 +10,20 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from search_spaces.architecture import Architecture
 from supernet.data.images import Images
 from supernet.data.loading import Batch
+from supernet.estimators.base import EstimatorFactory, Task
+from supernet.estimators.constraint import ConstraintFactory
 from supernet.estimators.one_shot import OneShotAccuracy
-from supernet.evolution import check, evolve
 from supernet.modules.search import SearchModule
-from supernet.selection.base import ACCURACY, Selected, Selection, prepare, watched
+from supernet.searchers.evolution import check, evolve
+from supernet.searchers.history import comparable
+from supernet.selection.base import ACCURACY, Selected, Selection, prepare, task_of, watched
+from supernet.selection.front import FRONT, Cheap
+from supernet.selection.ledger import accepting
 
 log = logging.getLogger("supernet")
 
@@ -33,9 +39,13 @@ class EvolutionarySelection(Selection):
         recalibration_batches: how many training batches, augmented as in training, give each candidate its statistics
             of batch norm; fewer where the half has fewer.
         batches: how many batches of held-out images judge a candidate; None for all.
+        folder: of the run, for the front of two objectives.
+        cost: see `Objectives`, as the next one.
+        constraint: see there.
     """
 
     respects_pool = True
+    respects_constraint = True
     measures = (ACCURACY,)
 
     def __init__(
@@ -46,6 +56,9 @@ class EvolutionarySelection(Selection):
         mutation: float = 0.1,
         recalibration_batches: int = 200,
         batches: int | None = None,
+        folder: str | Path = ".",
+        cost: EstimatorFactory | None = None,
+        constraint: ConstraintFactory | None = None,
     ) -> None:
         check(population, generations, survivors, mutation)
         for name, value in (("recalibration_batches", recalibration_batches), ("batches", batches)):
@@ -56,10 +69,21 @@ class EvolutionarySelection(Selection):
         )
         self.recalibration_batches = recalibration_batches
         self.batches = batches
+        self.folder = Path(folder)
+        self.cost = cost
+        self.constraint = constraint
+
+    def check(self, task: Task) -> None:
+        """See `Selection.check`."""
+        if self.cost is not None:
+            Cheap(self.cost, task)
+        accepting(self.constraint, task)
 
     def select(self, module: SearchModule, images: Images) -> Selected:
         """See `Selection.select`."""
         generator = prepare(module, images)
+        task = task_of(module, images)
+        cheap = None if self.cost is None else Cheap(self.cost, task)
         train: Callable[[], Iterator[Batch]] = functools.partial(
             images.batches, "train", shuffle=True, augment=True, drop_last=True
         )
@@ -70,13 +94,25 @@ class EvolutionarySelection(Selection):
             lambda: itertools.islice(valid(), self.batches),
         )
         numbers = itertools.count(1)
+        accuracies: dict[Architecture, float] = {}
 
         def score(architectures: Sequence[Architecture]) -> list[float]:
-            bar = watched(architectures, f"generation {next(numbers)}")
-            return [float(estimator.score([architecture])) for architecture in bar]
+            for architecture in watched(architectures, f"generation {next(numbers)}"):
+                accuracies[architecture] = float(estimator.score([architecture]))
+            return [accuracies[architecture] for architecture in architectures]
 
-        evolution = self.evolve(module.space, score, generator)
-        count = sum(len(generation) for generation in evolution.generations)
-        (best, accuracy), *_ = evolution.fittest(1)
-        log.info("the fittest of %d: %.2f %% of the held-out half with the supernet's weights", count, 100 * accuracy)
-        return Selected(best, {ACCURACY: accuracy})
+        def fitness(architectures: Sequence[Architecture]) -> list[float]:
+            assert cheap is not None
+            return cheap.fitness(architectures, [accuracies[architecture] for architecture in architectures])
+
+        accept = accepting(self.constraint, task)
+        self.evolve(module.space, score, generator, accept=accept, rescore=None if cheap is None else fitness)
+        best, accuracy = max(accuracies.items(), key=lambda pair: comparable(pair[1]))
+        log.info(
+            "the fittest of %d: %.2f %% of the held-out half with the supernet's weights",
+            len(accuracies), 100 * accuracy,
+        )  # fmt: skip
+        pictures = {}
+        if cheap is not None:
+            pictures[FRONT] = cheap.write(self.folder, module.space, list(accuracies), list(accuracies.values()))
+        return Selected(best, {ACCURACY: accuracy}, pictures)

@@ -7,44 +7,37 @@ architectures of an evolution anew whenever there are more. The evolution itself
 from __future__ import annotations
 
 import functools
-import itertools
-import logging
-from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
-import torch
-
-from search_spaces.architecture import Architecture
 from supernet.data.images import Images
 from supernet.estimators.base import EstimatorFactory, Task
-from supernet.evaluation.measuring import measured
-from supernet.evaluation.scores import Measurement, Scores, columns
-from supernet.evolution import check, evolve
+from supernet.estimators.constraint import ConstraintFactory
 from supernet.modules.search import SearchModule
-from supernet.selection.base import SCORE, SCORES, Selected, Selection, at_least, bar, prepare, task_of
-from supernet.warm_start.scoring import check_estimator
-
-log = logging.getLogger("supernet")
+from supernet.searchers.evolution import check, evolve
+from supernet.selection.base import SCORE, Selected, Selection, prepare, task_of
+from supernet.selection.ledger import Ledger, Objectives
 
 
 class ScoredEvolutionSelection(Selection):
-    """The fittest of an evolution whose fitness is the score among all architectures so far.
+    """The best of an evolution whose fitness is the score among all architectures so far.
 
     ``scores.csv`` has a line for each architecture as soon as it is measured; a resumed search measures none of them
     again.
 
     Args:
-        folder: of the run.
-        estimator: what is the fitness; it must be `Measured`.
+        folder: see `Objectives`, as the next one.
+        estimator: see there.
         population: see `evolve`, as the next three.
         generations: see there.
         survivors: see there.
         mutation: see there.
-        workers: the most processes; None for as many as are faster than one.
+        cost: see `Objectives`, as all that follow.
+        constraint: see there.
+        workers: see there.
     """
 
     respects_pool = True
+    respects_constraint = True
     needs_training = False
     measures = (SCORE,)
 
@@ -56,55 +49,25 @@ class ScoredEvolutionSelection(Selection):
         generations: int = 20,
         survivors: int = 10,
         mutation: float = 0.1,
+        cost: EstimatorFactory | None = None,
+        constraint: ConstraintFactory | None = None,
         workers: int | None = None,
     ) -> None:
         check(population, generations, survivors, mutation)
-        if workers is not None:
-            at_least(0, workers=workers)
-        self.folder = Path(folder)
-        self.estimator = estimator
+        self.objectives = Objectives(Path(folder), estimator, cost, constraint, workers)
+        self.budget = population * generations
         self.evolve = functools.partial(
             evolve, population=population, generations=generations, survivors=survivors, mutation=mutation
         )
-        self.workers = workers
 
     def check(self, task: Task) -> None:
         """See `Selection.check`."""
-        check_estimator(self.estimator, task)
+        self.objectives.check(task)
 
     def select(self, module: SearchModule, images: Images) -> Selected:
         """See `Selection.select`."""
         generator = prepare(module, images)
-        task = task_of(module, images)
-        estimator = check_estimator(self.estimator, task)
-        file = Scores(self.folder / SCORES, columns(estimator))
-        known = file.read()
-        space, numbers = task.space, itertools.count(1)
-
-        def measure(architectures: Sequence[Architecture]) -> None:
-            texts = [space.format(architecture) for architecture in architectures]
-            new = [(i, one) for i, one in enumerate(architectures) if texts[i] not in known]
-            found = measured(self.estimator, estimator, task, new, self.workers)
-            with file, closing(found), bar(len(new), f"generation {next(numbers)}") as advance:
-                for index, measurement in found:
-                    known[texts[index]] = measurement
-                    file.append(texts[index], measurement)
-                    advance()
-
-        def score(architectures: Sequence[Architecture]) -> list[float]:
-            rows = [known[space.format(architecture)].values for architecture in architectures]
-            found: list[float] = estimator.combine(torch.tensor(rows, dtype=torch.float64)).tolist()
-            return found
-
-        def measure_and_score(architectures: Sequence[Architecture]) -> list[float]:
-            measure(architectures)
-            return score(architectures)
-
-        evolution = self.evolve(space, measure_and_score, generator, rescore=score)
-        history = [pair for generation in evolution.generations for pair in generation]
-        texts = [space.format(architecture) for architecture, _ in history]
-        results: list[Measurement] = [known[text] for text in texts]
-        file.finish(texts, results, [value for _, value in history])
-        (best, value), *_ = evolution.fittest(1)
-        log.info("the fittest of %d scores %.5g", len(history), value)
-        return Selected(best, {SCORE: value})
+        ledger = Ledger(self.objectives, task_of(module, images))
+        with ledger.searching(self.budget, "evolution"):
+            found = self.evolve(module.space, ledger.score, generator, accept=ledger.accept, rescore=ledger.refit)
+        return ledger.finish([architecture for generation in found.generations for architecture, _ in generation])

@@ -17,6 +17,7 @@ from search_spaces.architecture import Architecture
 from supernet import seeds
 from supernet.data.images import Images
 from supernet.estimators.base import EstimatorFactory, Task
+from supernet.estimators.constraint import ConstraintFactory
 from supernet.modules.search import SearchModule
 from supernet.selection.base import (
     ACCURACY,
@@ -50,10 +51,12 @@ class ShortTrainingSelection(Selection):
         n_archs: see `Sample`.
         keep: how many are trained.
         epochs: for how long.
-        workers: see `Sample`.
+        workers: see `Sample`, as the next one.
+        constraint: see there.
     """
 
     respects_pool = True
+    respects_constraint = True
     needs_training = False
     measures = (ACCURACY, SCORE)
 
@@ -66,16 +69,17 @@ class ShortTrainingSelection(Selection):
         keep: int = 40,
         epochs: int = 20,
         workers: int | None = None,
+        constraint: ConstraintFactory | None = None,
     ) -> None:
         at_least(1, keep=keep, epochs=epochs)
-        self.sample = Sample(folder, estimator, n_archs, workers)
+        self.sample = Sample(folder, estimator, n_archs, workers, constraint)
         self.scheduler = scheduler
         self.keep = keep
         self.epochs = epochs
 
     def check(self, task: Task) -> None:
         """See `Selection.check`."""
-        self.sample.estimator(task)
+        self.sample.check(task)
 
     def select(self, module: SearchModule, images: Images) -> Selected:
         """See `Selection.select`."""

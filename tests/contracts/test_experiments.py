@@ -33,6 +33,14 @@ SMALL = {  # what is large in an experiment and depends on it
     "az_nas": (
         "epochs=0", "selection.population=4", "selection.generations=2", "selection.survivors=2", "selection.workers=1",
     ),
+    "regularized_evolution": (
+        "epochs=0", "selection.budget=12", "selection.estimator.batch_size=8", "selection.workers=1",
+    ),
+    "local_search": ("epochs=0", "selection.budget=6", "selection.estimator.batch_size=8", "selection.workers=1"),
+    "predictor_guided": (
+        "epochs=0", "selection.budget=5", "selection.initial=3", "selection.top=2", "selection.estimator.epochs=1",
+        "selection.estimator.batch_size=8", "selection.workers=1",
+    ),
     "zero_pt": (
         "epochs=0", "selection.orders=1", "selection.validation_batches=2", "selection.estimator.batch_size=8",
     ),

@@ -160,6 +160,22 @@ def test_the_metrics_of_a_selection_are_kept_and_may_be_the_objective(tmp_path, 
     assert {"accuracy/supernet", "selection/seconds", "seconds"} <= set(metrics)
 
 
+def test_how_a_search_among_architectures_went_is_in_tensorboard(tmp_path, monkeypatch):
+    arguments = (
+        "epochs=0", "selection=local_search", "estimator@selection.estimator=table", "selection.budget=6",
+        "estimator@selection.cost=parameters", "constraint=multiply_adds", "constraint.most=1e6", "constraint.least=1",
+        "objective=selection/score", "logger=tensorboard",
+    )  # fmt: skip
+    assert run(monkeypatch, main, *TINY, *arguments, f"log_dir={tmp_path}") == 0
+    folder = only_run(tmp_path)
+    board = EventAccumulator(str(folder), size_guidance={"images": 0})
+    board.Reload()
+    points = board.Scalars("selection/best_so_far")
+    assert [point.step for point in points] == [1, 2, 3, 4, 5, 6]
+    assert points[-1].value == pytest.approx(max(scores(folder).values()), rel=1e-6)
+    assert {"selection/best_so_far", "selection/pareto", "genotype"} <= set(board.Tags()["images"])
+
+
 def test_a_genotype_of_another_space_in_the_folder_stops_a_resumed_search(finished, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -193,6 +209,29 @@ def test_a_genotype_of_another_space_in_the_folder_stops_a_resumed_search(finish
             "selection: batch_size is 128, but there are 40",
         ),
         (("relaxation=uniform",), "learns no alphas to read an architecture from"),
+        (
+            ("constraint=parameters", "constraint.most=1e4"),
+            "constraint=parameters is for selections that choose among architectures, such as selection=sample or",
+        ),
+        (
+            ("constraint=parameters", "constraint.most=1e4", "selection=perturbation"),
+            "and selection=perturbation does not; the loss of the alphas has cost=",
+        ),
+        (
+            ("constraint=parameters", "selection=evolution"),
+            "constraint.most is needed, or constraint.least; or use constraint=none",
+        ),
+        (
+            (
+                "constraint=multiply_adds",
+                "constraint.most=10",
+                "epochs=0",
+                "selection=local_search",
+                "objective=selection/score",
+                "selection.estimator.batch_size=8",
+            ),
+            "constraint.most=10: no architecture was found that satisfies it; those of nasbench201 cost from",
+        ),
     ],
 )
 def test_what_could_not_end_is_refused_before_any_work(tmp_path, monkeypatch, capsys, arguments, message):

@@ -1,9 +1,15 @@
+import csv
+import functools
 import logging
 
 import pytest
 import torch
 
+from search_spaces.network import parameters
+from supernet.estimators.constraint import Constraint
+from supernet.estimators.cost import Cost
 from supernet.relaxations.uniform import Uniform
+from supernet.selection.base import task_of
 from supernet.selection.evolution import EvolutionarySelection
 from tests.supernet.searches import SPACE, TWO_CELLS, fit, images, module
 
@@ -47,6 +53,21 @@ def test_the_best_of_a_whole_pool_is_what_a_plain_loop_finds(generator, caplog):
     assert accuracies[found] == max(accuracies.values()) == selected.metrics["selection/accuracy"]
     (record,) = [record for record in caplog.records if record.name == "supernet"]
     assert f"of {len(pool)}: {100 * accuracies[found]:.2f} %" in record.getMessage()
+
+
+def test_a_constraint_is_respected_and_the_front_of_two_objectives_is_written(tmp_path):
+    search = module(Uniform())
+    cost = functools.partial(Cost, unit="parameters")
+    most = 1.1 * min(parameters(SPACE.network(one)) for one in SPACE.sample(30, torch.Generator().manual_seed(0)))
+    constraint = functools.partial(Constraint, cost=cost, most=most)
+    selection = EvolutionarySelection(**SMALL, folder=tmp_path, cost=cost, constraint=constraint)
+    selection.check(task_of(search, images()))
+    selected = selection.select(search, images())
+    assert parameters(SPACE.network(selected.architecture)) <= most
+    with (tmp_path / "pareto.csv").open(newline="") as file:
+        front = list(csv.DictReader(file))
+    assert all(float(row["parameters"]) <= most for row in front)
+    assert float(front[-1]["score"]) == selected.metrics["selection/accuracy"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from search_spaces.nasbench201 import CELL, NASBench201
+from search_spaces.network import parameters
+from supernet.errors import UserError
 from supernet.estimators.base import Estimator
+from supernet.estimators.constraint import Constraint
+from supernet.estimators.cost import Cost
 from supernet.selection.base import task_of
 from supernet.selection.sample import Sample, SampleSelection, valid_sample
 from tests.supernet.searches import SPACE, images, module
@@ -77,7 +81,7 @@ def test_settings_without_sense_are_refused(tmp_path):
         with pytest.raises(ValueError, match=next(iter(settings))):
             SampleSelection(tmp_path, Convolutions, **settings)
     dead = SPACE.restrict(pool=[SPACE.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")])
-    with pytest.raises(ValueError, match="no architecture left"):
+    with pytest.raises(UserError, match="no architecture left"):
         valid_sample(dead, 3, 0)
     too_many = functools.partial(_needing, 1000)
     with pytest.raises(ValueError, match="batch_size is 1000"):
@@ -88,3 +92,20 @@ def _needing(count, task):
     from supernet.estimators.proxies.grad_norm import GradNorm
 
     return GradNorm(task, batch_size=count)
+
+
+def test_a_constraint_is_respected_and_with_a_cost_the_front_is_written(tmp_path):
+    cost = functools.partial(Cost, unit="parameters")
+    counts = {one: parameters(SPACE.network(one)) for one in valid_sample(SPACE, 8, 0)}
+    most = sorted(counts.values())[3]
+    space = SPACE.restrict(pool=list(counts))
+    selected = select(tmp_path, space, cost=cost, constraint=functools.partial(Constraint, cost=cost, most=most))
+    with (tmp_path / "scores.csv").open(newline="") as file:
+        scored = {SPACE.parse(row["arch"]) for row in csv.DictReader(file)}
+    assert scored == {one for one, count in counts.items() if count <= most}
+    assert (tmp_path / "pareto.csv").exists()
+    assert set(selected.pictures) == {"pareto"}
+    with pytest.raises(UserError, match="no architecture was found"):
+        SampleSelection(tmp_path, Convolutions, constraint=functools.partial(Constraint, cost=cost, most=1)).check(
+            task_of(module(), images())
+        )

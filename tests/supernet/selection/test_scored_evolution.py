@@ -6,10 +6,12 @@ from search_spaces.architecture import Architecture
 from search_spaces.nasbench201 import CELL
 from supernet.selection.scored_evolution import ScoredEvolutionSelection
 from tests.supernet.searches import SPACE, images, module
+from tests.supernet.selection import searching
 from tests.supernet.selection.planted import CONV, Convolutions, Ranked
 from tests.supernet.selection.test_sample import Together
 
 SETTINGS = {"population": 12, "generations": 10, "survivors": 4, "workers": 1}
+SMALL = {"population": 8, "generations": 5, "survivors": 4}
 
 
 def select(folder, estimator=Convolutions, space=SPACE, **settings):
@@ -70,3 +72,11 @@ def test_settings_without_sense_are_refused(tmp_path):
             ScoredEvolutionSelection(tmp_path, Convolutions, **settings)
     with pytest.raises(ValueError, match="only together"):
         ScoredEvolutionSelection(tmp_path, Together).check(None)
+
+
+def test_a_pool_and_a_constraint_are_respected(tmp_path):
+    searching.assert_pool_and_constraint_are_respected(ScoredEvolutionSelection, tmp_path, **SMALL)
+
+
+def test_two_objectives_have_a_front(tmp_path):
+    searching.assert_two_objectives_have_a_front(ScoredEvolutionSelection, tmp_path, **SMALL)

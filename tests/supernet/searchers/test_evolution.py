@@ -7,8 +7,9 @@ import torch
 from search_spaces.architecture import DROPPED, Architecture
 from search_spaces.darts import DARTS
 from search_spaces.nasbench201 import CELL, NASBench201
-from supernet import evolution
-from supernet.evolution import Evolution, evolve, mutate
+from supernet.errors import UserError
+from supernet.searchers import evolution
+from supernet.searchers.evolution import Evolution, evolve, mutate
 
 SPACE, TWO_CELLS = NASBench201(), DARTS()
 CONV, NONE = 3, 0
@@ -92,7 +93,7 @@ def test_it_is_a_function_of_the_generator():
 def test_a_constraint_is_honoured_and_an_impossible_one_refused():
     tried = scored(run(accept=lambda architecture: architecture[CELL].count(CONV) <= 2))
     assert max(convolutions(tried)) == 2
-    with pytest.raises(ValueError, match="acceptable"):
+    with pytest.raises(UserError, match="acceptable"):
         run(accept=lambda architecture: False)
 
 

@@ -6,7 +6,6 @@ Guo, Zhang, Mu, Heng, Liu, Wei and Sun, "Single Path One-Shot Neural Architectur
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,8 @@ from torch import Generator
 
 from search_spaces.architecture import DROPPED, Architecture
 from search_spaces.space import SearchSpace
-
-Score = Callable[[Sequence[Architecture]], Sequence[float]]
-"""Scores architectures, all of a generation at once; higher is better."""
+from supernet.errors import UserError
+from supernet.searchers.history import Accept, Score, comparable
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 100
 """How many mutants or crossovers (as in SPOS's code), and random architectures, are drawn for each one wanted."""
@@ -32,7 +30,7 @@ class Evolution:
     def fittest(self, count: int) -> list[tuple[Architecture, float]]:
         """The best architectures of all generations with their scores, the best first, of equals the older one."""
         scored = [pair for generation in self.generations for pair in generation]
-        return sorted(scored, key=lambda pair: math.inf if math.isnan(pair[1]) else -pair[1])[:count]
+        return sorted(scored, key=lambda pair: -comparable(pair[1]))[:count]
 
     @property
     def best(self) -> Architecture:
@@ -56,7 +54,7 @@ def evolve(
     generations: int = 20,
     survivors: int = 10,
     mutation: float = 0.1,
-    accept: Callable[[Architecture], bool] | None = None,
+    accept: Accept | None = None,
     rescore: Score | None = None,
 ) -> Evolution:
     """Score ``generations`` times ``population`` architectures, none of them twice.
@@ -77,7 +75,7 @@ def evolve(
         rescore: scores all architectures so far anew after each generation, where a score is one among all of them,
             such as a rank; None keeps the scores that they got at first.
 
-    Raises ValueError for settings that make no sense, and where no architecture is acceptable.
+    Raises ValueError for settings that make no sense, and `UserError` where no architecture is acceptable.
     """
     check(population, generations, survivors, mutation)
     seen: set[Architecture] = set()
@@ -113,7 +111,7 @@ def evolve(
         past = Evolution((*past.generations, tuple(zip(candidates, scores, strict=True))))
         past = past if rescore is None else past.rescored(rescore)
     if not past.generations:
-        raise ValueError(f"none of {RANDOM_ATTEMPTS * population} random architectures of {space.name} is acceptable")
+        raise UserError(f"none of {RANDOM_ATTEMPTS * population} random architectures of {space.name} is acceptable")
     return past
 
 
