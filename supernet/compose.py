@@ -57,6 +57,9 @@ def check(cfg: DictConfig) -> None:
         value = cfg.get(key)
         if key in cfg and (not isinstance(value, int) or isinstance(value, bool) or value < least):
             raise UserError(f"{key}={value}: it must be a whole number, at least {least}")
+    every = cfg.get("checkpoint_every")
+    if every is not None and (not isinstance(every, int) or isinstance(every, bool) or every < 1):
+        raise UserError(f"checkpoint_every={every}: it must be a whole number, at least 1, or null")
     clip = cfg.get("clip", 0)
     if not isinstance(clip, int | float) or isinstance(clip, bool) or not clip >= 0:
         raise UserError(f"clip={clip}: it must be a number, at least 0; 0 turns clipping off")
@@ -96,9 +99,26 @@ def load_config(folder: Path, default: DictConfig) -> DictConfig:
     Raises `UserError` where there is none, or where it names code that no configuration file here names: a run folder
     may come from somebody else, and code is never called because such a file says so.
     """
+    cfg, path = read_config(folder, "resume", "; start a new run instead"), folder / CONFIG
+    if cfg.get("task_name") != default.task_name:
+        raise UserError(f"{folder} is a run of {cfg.get('task_name')}.py, not of {default.task_name}.py")
+    absent = [str(key) for key in default if key not in cfg]
+    if absent:
+        raise UserError(f"{path} lacks {', '.join(absent)}: it was not saved by this version; start a new run")
+    cfg.run_dir = str(folder.absolute())
+    check(cfg)
+    return cfg
+
+
+def read_config(folder: Path, setting: str, remedy: str = "") -> DictConfig:
+    """The configuration in a run folder that ``setting`` names.
+
+    Raises `UserError` where there is none, or where it names code that no configuration file here names. A process that
+    Hydra has not begun leaves the latter to the one that has begun it.
+    """
     path = folder / CONFIG
     if not path.is_file():
-        raise UserError(f"resume={folder}: that is no run folder (it has no {CONFIG}); start a new run instead")
+        raise UserError(f"{setting}={folder}: that is no run folder (it has no {CONFIG}){remedy}")
     try:
         cfg = OmegaConf.load(path)
         content = OmegaConf.to_container(cfg, resolve=False)
@@ -106,14 +126,8 @@ def load_config(folder: Path, default: DictConfig) -> DictConfig:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(cfg, DictConfig):
         raise UserError(f"{path} is no configuration")
-    if cfg.get("task_name") != default.task_name:
-        raise UserError(f"{folder} is a run of {cfg.get('task_name')}.py, not of {default.task_name}.py")
-    _check_harmless(content, known_targets(), path)
-    absent = [str(key) for key in default if key not in cfg]
-    if absent:
-        raise UserError(f"{path} lacks {', '.join(absent)}: it was not saved by this version; start a new run")
-    cfg.run_dir = str(folder.absolute())
-    check(cfg)
+    if HydraConfig.initialized():
+        _check_harmless(content, known_targets(), path)
     return cfg
 
 

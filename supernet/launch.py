@@ -28,7 +28,7 @@ CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path
 
 SYNTAX = "a setting is given as name=value; quote a value with brackets or spaces, as in 'name=\"a value\"'"
 
-TEXTS = ("genotype", "resume", "data.root", "log_dir", "hydra.run.dir", "trained", "estimator.trained")
+TEXTS = ("genotype", "resume", "data.root", "log_dir", "hydra.run.dir", "trained", "estimator.trained", "estimator.run")
 """Settings whose values are texts or paths, to be taken as they are."""
 
 OF_MACHINE = ("workers=",)

@@ -60,7 +60,11 @@ class Run:
             self.cfg.trainer,
             "trainer",
             default_root_dir=str(self.folder),
-            callbacks=[*configured, *callbacks, EpochCheckpoint(self.folder / CHECKPOINTS)],
+            callbacks=[
+                *configured,
+                *callbacks,
+                EpochCheckpoint(self.folder / CHECKPOINTS, self.cfg.get("checkpoint_every")),
+            ],
             logger=logger,
             enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in configured),
             plugins=[AtomicCheckpointIO()],

@@ -38,6 +38,7 @@ LAYERS = {
     "supernet.train": 6,
     "supernet.evaluate": 6,
     "supernet.fit": 6,
+    "supernet.inherited": 6,
     "supernet.latency": 6,
     "search": 6,
     "train": 6,

@@ -58,22 +58,33 @@ class EpochCheckpoint(pl.callbacks.Checkpoint):
     """Writes ``<folder>/epoch_0007.ckpt`` after the seventh epoch, and so on, and keeps the newest two.
 
     The trainer runs checkpoint callbacks after all others, so that what those remember of the epoch is in the file.
+
+    Args:
+        folder: where they are.
+        every: keep that of every so many epochs too; None for the newest two only.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, every: int | None = None) -> None:
         self.folder = folder
+        self.every = every
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, then remove what is older than the epoch before."""
         trainer.save_checkpoint(self.folder / f"epoch_{trainer.current_epoch + 1:04d}.ckpt", weights_only=False)
         if trainer.is_global_zero:
-            for path in sorted(_numbered(self.folder), key=_number)[:-2]:
-                path.unlink(missing_ok=True)
+            for number, path in list(kept_checkpoints(self.folder).items())[:-2]:
+                if not self.every or number % self.every:
+                    path.unlink(missing_ok=True)
+
+
+def kept_checkpoints(folder: Path) -> dict[int, Path]:
+    """The checkpoints that are there by their epoch, the oldest first."""
+    return {_number(path): path for path in sorted(_numbered(folder), key=_number)}
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that is whole, None where there is none; a damaged one is passed over with a warning."""
-    for path in sorted(_numbered(folder), key=_number, reverse=True):
+    for path in reversed(kept_checkpoints(folder).values()):
         try:
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()  # reads everything and compares the checksums

@@ -1,53 +1,95 @@
-"""One-shot accuracy: that of an architecture with the weights it has in a trained supernet.
+"""One-shot scores: those of an architecture with the weights it has in a trained supernet.
 
 Guo, Zhang, Mu, Heng, Liu, Wei and Sun, "Single Path One-Shot Neural Architecture Search with Uniform Sampling" (SPOS),
 2020, arXiv:1904.00420, section 3.3: batch norm's statistics are those of a mixture, and are taken anew for every
-architecture before it is judged.
+architecture before it is judged. The mean over several checkpoints, and the loss in place of the accuracy, are from
+Ning, Tang, Li, Zhou, Yang and Wang, "Evaluating Efficient Performance Estimators of Neural Architectures", 2021,
+arXiv:2008.03064.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
 from search_spaces.network import Network
-from supernet.estimators.base import Estimator
+from supernet.estimators.base import Measured
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Begins a pass over batches of images and labels; every pass should give the same."""
+Metric = Literal["accuracy", "loss"]
+MEASURES: tuple[Metric, ...] = ("accuracy", "loss")
 
 
-class OneShotAccuracy(Estimator):
-    """The share of images that an architecture with inherited weights gets right.
+class OneShot(Measured):
+    """The accuracy of an architecture with inherited weights, or minus its loss, averaged over several supernets.
+
+    Both are measured of every supernet; the metric says which is the score.
 
     Args:
-        inherited: builds the network of an architecture with the supernet's weights, to be changed at will.
-        recalibration: training images for the statistics of batch norm, in batches of equal size.
+        supernets: by name, what builds the network of an architecture with a supernet's weights, to be changed at will.
+            A single one needs no name (``""``).
         evaluation: held-out images.
+        recalibration: training images for the statistics of batch norm, in batches of equal size; None for those that
+            are inherited.
+        metric: ``accuracy`` or ``loss``, the cross-entropy.
     """
 
     def __init__(
-        self, inherited: Callable[[Architecture], Network], recalibration: Batches, evaluation: Batches
+        self,
+        supernets: Mapping[str, Callable[[Architecture], Network]],
+        evaluation: Batches,
+        recalibration: Batches | None = None,
+        metric: Metric = "accuracy",
     ) -> None:
-        self.inherited = inherited
-        self.recalibration = recalibration
+        if metric not in MEASURES:
+            raise ValueError(f"metric is {metric!r}: it must be one of {', '.join(MEASURES)}")
+        self.supernets = dict(supernets)
         self.evaluation = evaluation
+        self.recalibration = recalibration
+        self.metric = metric
+        self.names = tuple(f"{one}_{name}" if name else one for name in self.supernets for one in MEASURES)
 
-    def score(self, architectures: Sequence[Architecture]) -> Tensor:
-        """See `Estimator.score`: accuracies between 0 and 1."""
-        return torch.tensor([self._accuracy(architecture) for architecture in architectures], dtype=torch.float64)
+    def measurements(self, architecture: Architecture) -> tuple[float, ...]:
+        """See `Measured.measurements`: accuracy (0 to 1) and loss with the weights of each supernet."""
+        return tuple(value for build in self.supernets.values() for value in self._judged(build(architecture)))
 
-    @torch.no_grad()
-    def _accuracy(self, architecture: Architecture) -> float:
-        network = self.inherited(architecture)
-        recalibrate(network, (images for images, _ in self.recalibration()))
-        hits = [network(images).argmax(dim=1) == labels for images, labels in self.evaluation()]
-        if not hits:
-            raise ValueError("there are no images to evaluate on")
-        return float(torch.cat(hits).double().mean())
+    def combine(self, measurements: Tensor) -> Tensor:
+        """See `Measured.combine`: the mean of `estimates`."""
+        return self.estimates(measurements).mean(dim=1)
+
+    def estimates(self, measurements: Tensor) -> Tensor:
+        """What each supernet says ``(architectures, supernets)``, higher is better."""
+        values = measurements.unflatten(1, (-1, len(MEASURES)))[..., MEASURES.index(self.metric)]
+        return -values if self.metric == "loss" else values
+
+    def _judged(self, network: Network) -> tuple[float, float]:
+        if self.recalibration is None:
+            network.eval()
+        else:
+            recalibrate(network, (images for images, _ in self.recalibration()))
+        return judged(network, self.evaluation())
+
+
+@torch.no_grad()
+def judged(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
+    """The share of images that a network gets right, and its mean cross-entropy.
+
+    Raises ValueError where there is no batch.
+    """
+    hits, losses = [], []
+    for images, labels in batches:
+        logits = network(images)
+        hits.append(logits.argmax(dim=1) == labels)
+        losses.append(F.cross_entropy(logits, labels, reduction="none"))
+    if not hits:
+        raise ValueError("there are no images to evaluate on")
+    return float(torch.cat(hits).double().mean()), float(torch.cat(losses).double().mean())
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from supernet.data.images import Images
 from supernet.data.loading import Batch
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.constraint import ConstraintFactory
-from supernet.estimators.one_shot import OneShotAccuracy
+from supernet.estimators.one_shot import OneShot
 from supernet.modules.search import SearchModule
 from supernet.searchers.evolution import check, evolve
 from supernet.searchers.history import comparable
@@ -88,10 +88,10 @@ class EvolutionarySelection(Selection):
             images.batches, "train", shuffle=True, augment=True, drop_last=True
         )
         valid: Callable[[], Iterator[Batch]] = functools.partial(images.batches, "valid", shuffle=True)
-        estimator = OneShotAccuracy(
-            module.discretized,
-            lambda: itertools.islice(train(), self.recalibration_batches),
+        estimator = OneShot(
+            {"": module.discretized},
             lambda: itertools.islice(valid(), self.batches),
+            lambda: itertools.islice(train(), self.recalibration_batches),
         )
         numbers = itertools.count(1)
         accuracies: dict[Architecture, float] = {}

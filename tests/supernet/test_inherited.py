@@ -1,0 +1,131 @@
+"""One-shot scores of a search that really ran."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import pytest
+import torch
+
+from search_spaces.darts import DARTS
+from search_spaces.nasbench201 import NASBench201
+from supernet.callbacks.checkpoint import kept_checkpoints
+from supernet.errors import UserError
+from supernet.estimators.one_shot import judged, recalibrate
+from supernet.evaluate import main as evaluate
+from supernet.inherited import FromSearch, latest
+from supernet.search import main as search
+from tests.commands import only_run, run
+from tests.supernet.estimators.tasks import task
+
+SPACE = NASBench201(channels=4, cells_per_stage=1, num_classes=3)
+SEARCH = (
+    "data=synthetic", "data.num_images=120", "data.num_classes=3", "data.size=8", "search_space.channels=4",
+    "search_space.cells_per_stage=1", "relaxation=uniform", "selection=sample", "selection.n_archs=2",
+    "selection.estimator.batch_size=8", "selection.workers=1", "epochs=5", "batch_size=16", "logger=none",
+    "trainer=cpu", "checkpoint_every=2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("search")
+    with pytest.MonkeyPatch.context() as patch:
+        assert run(patch, search, *SEARCH, f"hydra.run.dir={place}/run") == 0
+    return place / "run"
+
+
+def scored(place):
+    with (only_run(place) / "scores.csv").open(newline="") as file:
+        return {row["arch"]: {name: float(value) for name, value in row.items() if name != "arch"}
+                for row in csv.DictReader(file)}  # fmt: skip
+
+
+def test_every_so_many_epochs_and_the_last_two_are_kept(folder):
+    assert list(kept_checkpoints(folder / "checkpoints")) == [2, 4, 5]
+    assert list(latest(folder, 2)) == [4, 5]
+
+
+def test_the_command_scores_with_the_weights_of_the_search(folder, tmp_path, monkeypatch):
+    """Independent reference: the supernet of the checkpoint with a one-hot mixture, recalibrated by hand."""
+    few = ("architectures=3", "filter=valid", "data=synthetic", f"log_dir={tmp_path}")
+    settings = ("estimator.recalibration_batches=2", "estimator.checkpoints=2")
+    assert run(monkeypatch, evaluate, "estimator=one_shot", f"estimator.run={folder}", *settings, *few) == 0
+    found = scored(tmp_path)
+    assert len(found) == 3
+    made = FromSearch(task(SPACE), folder, recalibration_batches=2)
+    content = torch.load(folder / "checkpoints" / "epoch_0005.ckpt", weights_only=True)
+    state = {name[8:]: tensor for name, tensor in content["state_dict"].items() if name.startswith("network.")}
+    for text, row in found.items():
+        supernet = SPACE.supernet()
+        supernet.load_state_dict(state)
+        weights = SPACE.parse(text).one_hot(SPACE.operations)
+        chosen = torch.nn.Sequential(Chosen(supernet, weights))
+        recalibrate(chosen, [images for images, _ in made.recalibration()])
+        assert (row["accuracy_5"], row["loss_5"]) == pytest.approx(judged(chosen, made.evaluation()), rel=1e-4)
+        assert row["score"] == pytest.approx((row["accuracy_4"] + row["accuracy_5"]) / 2)
+    report = json.loads((only_run(tmp_path) / "report.json").read_text())
+    assert report["estimator"] == "one_shot"
+
+
+class Chosen(torch.nn.Module):
+    def __init__(self, network, weights):
+        super().__init__()
+        self.network = network
+        self.weights = weights
+
+    def forward(self, x):
+        return self.network(x, self.weights)
+
+
+def test_two_workers_change_nothing(folder, tmp_path, monkeypatch):
+    few = (
+        "architectures=4",
+        "data=synthetic",
+        "estimator=one_shot",
+        f"estimator.run={folder}",
+        "estimator.metric=loss",
+    )
+    for workers in (1, 2):
+        assert run(monkeypatch, evaluate, *few, f"workers={workers}", f"log_dir={tmp_path}/{workers}") == 0
+    one, two = (scored(tmp_path / str(workers)) for workers in (1, 2))
+    assert {text: (row["score"], row["accuracy"]) for text, row in one.items()} == {
+        text: (row["score"], row["accuracy"]) for text, row in two.items()
+    }
+    assert all(row["score"] == -row["loss"] for row in one.values())
+
+
+def test_what_a_supernet_has_lost_scores_minus_infinity(folder):
+    made = FromSearch(task(SPACE), folder)
+    made.spaces[0].allowed["cell"][0, 3] = False
+    lost = SPACE.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|none~2|")
+    kept = SPACE.parse("|nor_conv_1x1~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|none~2|")
+    scores = made.score([lost, kept])
+    assert scores[0] == -math.inf
+    assert 0 <= scores[1] <= 1
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"checkpoints": 4}, "has kept those of the epochs 2, 4, 5; a search with checkpoint_every=5 keeps more"),
+    ({"batches": 0}, "batches is 0"), ({"recalibration_batches": -1}, "recalibration_batches is -1"),
+])  # fmt: skip
+def test_settings_that_do_not_fit_are_refused(folder, settings, message):
+    with pytest.raises((UserError, ValueError), match=message):
+        FromSearch(task(SPACE), folder, **settings)
+
+
+def test_a_folder_that_does_not_fit_is_refused(folder, tmp_path):
+    with pytest.raises(UserError, match="that is no run folder"):
+        FromSearch(task(SPACE), tmp_path)
+    with pytest.raises(UserError, match="choose its search_space="):
+        FromSearch(task(DARTS(channels=4, layers=3)), folder)
+    copy = tmp_path / "copy"
+    (copy / "checkpoints").mkdir(parents=True)
+    (copy / "config.yaml").write_text((folder / "config.yaml").read_text())
+    with pytest.raises(UserError, match="has no checkpoint of a supernet"):
+        FromSearch(task(SPACE), copy)
+    torch.save({"state_dict": {}}, copy / "checkpoints" / "epoch_0001.ckpt")
+    with pytest.raises(UserError, match="is no checkpoint of a supernet of nasbench201"):
+        FromSearch(task(SPACE), copy)
