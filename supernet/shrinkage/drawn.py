@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -30,7 +31,8 @@ def drawn(space: SearchSpace, count: int, accept: Accept, generator: Generator) 
     Raises ValueError where none is found.
     """
     if space.size() <= LISTED:
-        found = chosen([one for one in space.enumerate() if accept(one)], count, generator)
+        every = list(space.enumerate())
+        found = list(itertools.islice(filter(accept, chosen(every, len(every), generator)), count))
     else:
         several: dict[Architecture, None] = {}
         for _ in range(DRAWS):
