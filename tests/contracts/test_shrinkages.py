@@ -24,7 +24,19 @@ from tests.supernet.estimators.tasks import task
 from tests.supernet.searches import module, random_batches, steps
 
 NAMES = [name for name in names("shrinkage") if name != "none"]
-TINY = {"n_archs": 12, "smallest": 8, "neighbours": 4, "rounds": 2, "size": 8, "keep": 2, "workers": 1, "channels": 4}
+TINY = {
+    "n_archs": 12,
+    "smallest": 8,
+    "neighbours": 4,
+    "rounds": 2,
+    "size": 8,
+    "keep": 2,
+    "workers": 1,
+    "channels": 4,
+    "steps": 2,
+    "batch_size": 4,
+    "drop": 0.3,
+}
 SPACES = {
     "nasbench201": NASBench201(channels=4, cells_per_stage=1, num_classes=3),
     "darts": DARTS(channels=4, layers=3, num_classes=3),
@@ -59,7 +71,7 @@ def test_what_is_left_of_every_space_is_a_smaller_space_that_can_be_searched(nam
     before, found = SPACES[space], outcome(name, space)
     after = found.space
     assert after.arguments == before.arguments
-    assert after.size() < before.size()
+    assert after.size() < before.size() or name in ("operations", "angle")  # edges may have no more
     assert (after.pool is not None) == shrinkage(name).leaves_pool
     if after.pool is not None:
         assert all(map(before.is_valid, after.pool))
@@ -97,7 +109,7 @@ def test_what_was_found_is_read_back_drawn_and_a_function_of_the_seed(name, spac
         assert shrinkage(name)(task(before, size=16)).space.pool == found.space.pool
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if "limits" in settings(name)])
 def test_limits_are_checked_before_any_work(name):
     with pytest.raises(ValueError, match="the cheapest architecture"):
         shrinkage(name, limits={"parameters": 3}).check(task(SPACES["nasbench201"]))
