@@ -109,7 +109,8 @@ class Angle(Shrinkage):
             mean, best = float(angles.mean()), float(angles.max())
             rounds.append(Round(before.size(), mean, best, mean_distance(before), (number + 1) * self.n_archs))
             before = self.pruning(before, scores)
-        return Shrunk(task.space.restrict(before.allowed), scores, None, Effort(1, step, step), None, tuple(rounds))
+        effort = Effort(self.rounds * self.n_archs, step, step)  # angles need no pass of their own
+        return Shrunk(task.space.restrict(before.allowed), scores, None, effort, None, tuple(rounds))
 
     def _train(
         self, supernet: Network, space: SearchSpace, task: Task, steps: Iterator[int], generator: Generator
