@@ -157,6 +157,23 @@ class SearchSpace(ABC):
         """
         return Architecture.of({cell: self.rows(cell).strongest(self.masked(cell, weights)) for cell in self.edges})
 
+    def decode(self, weights: Mapping[str, Tensor]) -> Architecture:
+        """The architecture of this space that mixing weights ``(edges, operations)`` stand for.
+
+        Without a `pool` that is `discretize`. With one it is the member with the largest mean, over the edges it
+        keeps, of the logarithm of its operation's weight, of equals the first.
+        """
+        if self.pool is None:
+            return self.discretize(weights)
+        total, kept = torch.zeros(len(self.pool), dtype=torch.float64), torch.zeros(len(self.pool), dtype=torch.float64)
+        for cell in self.edges:
+            rows = torch.tensor([member[cell] for member in self.pool])
+            logarithms = weights[cell].detach().cpu().double().clamp_min(torch.finfo(torch.float64).tiny).log()
+            values = logarithms[torch.arange(rows.shape[1]), rows.clamp_min(0)]
+            total += (values * (rows >= 0)).sum(dim=1)
+            kept += (rows >= 0).sum(dim=1)
+        return self.pool[int((total / kept).argmax())]
+
     def masked(self, cell: str, weights: Mapping[str, Tensor]) -> Tensor:
         """The weights of a cell type on the processor, minus infinity on what no architecture may have."""
         return weights[cell].detach().cpu().masked_fill(~self.candidates(cell), -torch.inf)

@@ -45,6 +45,8 @@ class Alphas(nn.Module):
         allowed: for each cell type which operations an edge may use.
         destinations: for each cell type the node that each edge enters.
         edge_normalization: whether to have betas.
+        pool: where only some architectures are left, for each cell type their operation on each edge
+            ``(architectures, edges)``, -1 on one that is not kept; None for all that `allowed` allows.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Alphas(nn.Module):
         allowed: Mapping[str, Tensor],
         destinations: Mapping[str, Sequence[int]],
         edge_normalization: bool = False,
+        pool: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.relaxation = relaxation
@@ -71,6 +74,7 @@ class Alphas(nn.Module):
             self.register_buffer(f"siblings_{cell}", nodes[:, None] == nodes, persistent=False)
             self.register_buffer(f"start_{cell}", torch.zeros(table.shape), persistent=False)
         self._samples = relaxation.samples(allowed)
+        self.pool = None if pool is None else dict(pool)  # on the processor, where it is decided what runs
 
     def __getitem__(self, cell: str) -> nn.Parameter:
         """The alpha of a cell type."""
@@ -108,6 +112,10 @@ class Alphas(nn.Module):
     def sample(self, tensors: Sequence[Tensor]) -> Mixture:
         """The mixture of a training step at these values of `tensors`, differentiable in them; it may be random."""
         alpha, beta = self._named(tensors)
+        if self.pool is not None:
+            member = self.relaxation.member(torch.cat(list(self.pool.values()), dim=1))
+            if member is not None:
+                return self._single({cell: table[member] for cell, table in self.pool.items()}, alpha, beta)
         weights = {cell: self.relaxation(value, self.allowed(cell)) for cell, value in alpha.items()}
         only = None
         if self.relaxation.sparse:  # which modules run is decided on the host: one wait for the device a draw
@@ -122,9 +130,24 @@ class Alphas(nn.Module):
         """The deterministic mixture, from which an architecture is read off."""
         return self.expected(self.tensors())
 
+    def _single(self, rows: Mapping[str, Tensor], alpha: Mapping[str, Tensor], beta: Mapping[str, Tensor]) -> Mixture:
+        """One architecture, with neither operation nor bypass on the edges that it does not keep."""
+        edges = self._edges(beta)
+        weights, kept = {}, {}
+        for cell, row in rows.items():
+            chosen = row.to(alpha[cell].device)
+            weights[cell] = torch.zeros_like(alpha[cell]).scatter(1, chosen.clamp_min(0)[:, None], 1.0)
+            kept[cell] = (chosen >= 0).to(alpha[cell].dtype)
+            weights[cell] *= kept[cell][:, None]
+        if edges is not None or any(bool((row < 0).any()) for row in rows.values()):
+            edges = {cell: share if edges is None else share * edges[cell] for cell, share in kept.items()}
+        return Mixture(weights, edges, {cell: row.tolist() for cell, row in rows.items()})
+
     @torch.no_grad()
     def judged(self) -> Mixture:
         """The mixture that validation judges."""
+        if self.pool is not None and not self.relaxation.learns:
+            return self.mean()
         alpha, beta = self._named(self.tensors())
         weights = {cell: self.relaxation.judged(value, self.allowed(cell)) for cell, value in alpha.items()}
         return Mixture(weights, self._edges(beta))
@@ -132,8 +155,16 @@ class Alphas(nn.Module):
     def expected(self, tensors: Sequence[Tensor]) -> Mixture:
         """The deterministic mixture, differentiable, at these values of `tensors`."""
         alpha, beta = self._named(tensors)
+        if self.pool is not None and not self.relaxation.learns:
+            shares = {cell: self._shares(rows, alpha[cell]) for cell, rows in self.pool.items()}
+            return Mixture(shares, self._edges(beta))
         weights = {cell: self.relaxation.mean(value, self.allowed(cell)) for cell, value in alpha.items()}
         return Mixture(weights, self._edges(beta))
+
+    def _shares(self, rows: Tensor, alpha: Tensor) -> Tensor:
+        """How often the architectures of the pool have each operation ``(edges, operations)``."""
+        counts = torch.stack([(rows == operation).sum(dim=0) for operation in range(alpha.shape[1])], dim=1)
+        return (counts / len(rows)).to(alpha)
 
     def penalty(self) -> Tensor:
         """What the relaxation adds to the loss of the alphas: a scalar."""

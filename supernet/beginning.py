@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
+from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import OmegaConf
+from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf
 
 from search_spaces.space import SearchSpace
 from supernet.callbacks.monitoring import writer
@@ -26,23 +28,14 @@ from supernet.warm_start.base import Outcome, WarmStart, dropped
 from supernet.warm_start.picture import draw_outcome
 
 log = logging.getLogger("supernet")
-PICTURE = "warm_start.png"
 
 
 def check(
     warm_start: WarmStart, task: Task, relaxation: Relaxation, selection: Selection | None, trainer: pl.Trainer
 ) -> None:
     """Raise `UserError` for a warm start that does not fit its task, or that the search could not make use of."""
-    if warm_start.leaves_pool and not (selection is not None and selection.respects_pool):
-        raise UserError(
-            "this warm start leaves a list of architectures, and only selection=evolution chooses from a list; "
-            "use it, or warm_start=architectures, which says where the alphas start"
-        )
-    if warm_start.leaves_pool and any(isinstance(callback, Progressive | Stages) for callback in trainer.callbacks):  # type: ignore[attr-defined]
-        raise UserError(
-            "stages drop operations, but this warm start leaves a list of architectures; use warm_start=architectures, "
-            "or leave the stages out"
-        )
+    if warm_start.leaves_pool:
+        check_pool("warm start", "warm_start=architectures, which says where the alphas start", selection, trainer)
     if warm_start.moves_alphas and not relaxation.learns:
         raise UserError(
             f"{type(relaxation).__name__} learns no alphas that a warm start could move; use warm_start.kappa=0"
@@ -51,6 +44,28 @@ def check(
         warm_start.check(task)
     except (TypeError, ValueError) as error:
         raise UserError(f"warm_start: {error}") from error
+
+
+def check_pool(what: str, instead: str, selection: Selection | None, trainer: pl.Trainer) -> None:
+    """Raise `UserError` where a search could not keep to the list of architectures that is left.
+
+    Args:
+        what: leaves the list.
+        instead: what to use where a list is in the way.
+        selection: of the search; None reads the alphas, which ends with an architecture of the list.
+        trainer: of the search.
+    """
+    if selection is not None and not selection.respects_pool:
+        raise UserError(
+            f"this {what} leaves a list of architectures, and {type(selection).__name__} does not choose from a list; "
+            f"use selection=evolution, which does, selection=none, which takes the one of the list that the alphas are "
+            f"nearest to, or {instead}"
+        )
+    if any(isinstance(callback, Progressive | Stages) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        raise UserError(
+            f"stages drop operations, but this {what} leaves a list of architectures; use {instead}, or leave the "
+            "stages out"
+        )
 
 
 def begin(warm_start: WarmStart, task: Task, run: Run, trainer: pl.Trainer, module: SearchModule) -> Outcome:
@@ -73,12 +88,17 @@ def begin(warm_start: WarmStart, task: Task, run: Run, trainer: pl.Trainer, modu
         except KeyboardInterrupt as error:
             log.error("interrupted; the warm start begins anew with resume=%s", run.shown)
             raise SystemExit(130) from error
-        settings = OmegaConf.to_container(run.cfg.warm_start, resolve=True)
-        assert isinstance(settings, dict)
-        record.save(run.folder, task.space, outcome, name, {str(key): value for key, value in settings.items()})
+        record.save(run.folder, task.space, outcome, name, settings(run.cfg.warm_start))
         log.info("warm start %s: %s", name, summary(task.space, outcome))
-    _show(run, trainer, task.space, outcome)
+    show(run, trainer, "warm_start", draw_outcome(task.space, outcome), summary(task.space, outcome))
     return outcome
+
+
+def settings(node: DictConfig) -> dict[str, Any]:
+    """A configuration as plain values, for a record."""
+    found = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
 
 
 def summary(space: SearchSpace, outcome: Outcome) -> str:
@@ -90,12 +110,12 @@ def summary(space: SearchSpace, outcome: Outcome) -> str:
     return f"{gone} of {pairs} operations dropped{pool} in {outcome.effort.seconds:.1f} s{what}"
 
 
-def _show(run: Run, trainer: pl.Trainer, space: SearchSpace, outcome: Outcome) -> None:
-    figure = draw_outcome(space, outcome)
+def show(run: Run, trainer: pl.Trainer, name: str, figure: Figure, text: str) -> None:
+    """Write the picture into the folder, and picture and text to TensorBoard."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
-    write_atomically(run.folder / PICTURE, picture.getvalue())
+    write_atomically(run.folder / f"{name}.png", picture.getvalue())
     board = writer(trainer)
     if board is not None and run.checkpoint is None:  # else TensorBoard has it from before the interruption
-        board.add_image("warm_start", to_array(figure), 0, dataformats="HWC")
-        board.add_text("warm_start", summary(space, outcome), 0)
+        board.add_image(name, to_array(figure), 0, dataformats="HWC")
+        board.add_text(name, text, 0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,7 +14,7 @@ from rich.table import Table
 from search_spaces.architecture import Architecture
 from search_spaces.network import multiply_adds, parameters
 from search_spaces.space import SearchSpace
-from supernet import beginning, ending
+from supernet import beginning, ending, shrinking
 from supernet.assembly import build_benchmark, build_space
 from supernet.benchmarks.base import Benchmark
 from supernet.callbacks.history import History
@@ -26,6 +29,7 @@ from supernet.launch import launch
 from supernet.modules.search import SearchModule, check_precision
 from supernet.run import Run, flat, log, result_table
 from supernet.selection.base import Selected, Selection
+from supernet.shrinkage.base import Shrinkage, Shrunk
 from supernet.warm_start.alphas import starting_alphas
 from supernet.warm_start.base import Outcome, WarmStart
 
@@ -47,6 +51,7 @@ def search(cfg: DictConfig) -> float:
     space = build_space(cfg.search_space, images)
     benchmark = build_benchmark(cfg.benchmark, space)
     image = (images.channels, *images.size)
+    shrinkage: Shrinkage | None = build(cfg.shrinkage, "shrinkage") if cfg.shrinkage else None
     warm_start: WarmStart | None = build(cfg.warm_start, "warm_start") if cfg.warm_start else None
 
     def assemble(space: SearchSpace) -> SearchModule:
@@ -73,16 +78,24 @@ def search(cfg: DictConfig) -> float:
     trainer = run.trainer(history, hparams)
     log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
     outcome: Outcome | None = None
-    if warm_start is not None or selection is not None:
+    shrunk: Shrunk | None = None
+    if shrinkage is not None or warm_start is not None or selection is not None:
         task = Task(space, samples(images, cfg.seed), cfg.seed, trainer.strategy.root_device)
     if selection is not None:
         ending.check_selection(selection, task)
     if warm_start is not None:
         beginning.check(warm_start, task, relaxation, selection, trainer)
+    if shrinkage is not None:
+        shrinking.check(shrinkage, task, selection, trainer)
+        shrunk = shrinking.begin(shrinkage, task, run, trainer, module, benchmark)
+        task = dataclasses.replace(task, space=shrunk.space)
+        module = assemble(shrunk.space)
+    if warm_start is not None:
         outcome = beginning.begin(warm_start, task, run, trainer, module)
         module = assemble(outcome.space)
-        if outcome.start is not None:
-            module.alphas.start_at(starting_alphas(relaxation, outcome.start, outcome.space.allowed))
+    start = next((found.start for found in (outcome, shrunk) if found is not None and found.start is not None), None)
+    if start is not None and relaxation.learns:
+        module.alphas.start_at(starting_alphas(relaxation, start, module.space.allowed))
     if cfg.epochs:
         run.fit(trainer, module, SearchData(images))
     else:
@@ -101,9 +114,10 @@ def search(cfg: DictConfig) -> float:
     if cfg.epochs and found != module.genotype():
         metrics = ending.of_found(metrics, module, found, images)
     metrics["seconds"] = history.seconds + selected.metrics.get(ending.SECONDS, 0.0)
-    if outcome is not None:
-        metrics["seconds"] += outcome.effort.seconds
-        metrics["warm_start/seconds"] = outcome.effort.seconds
+    for name, earlier in (("shrinkage", shrunk), ("warm_start", outcome)):
+        if earlier is not None:
+            metrics["seconds"] += earlier.effort.seconds
+            metrics[f"{name}/seconds"] = earlier.effort.seconds
     Genotype(
         search_space=space.name,
         architecture=space.format(found),
@@ -119,7 +133,10 @@ def search(cfg: DictConfig) -> float:
         ending.show(trainer, space, found, selected.metrics)
         hparams.on_fit_end(trainer, module)
     console = Console()
-    console.print(summary(module.space.resized(), found, metrics, image, benchmark, outcome))
+    before = {} if shrunk is None else {"shrinkage": shrinking.summary(space, shrunk, benchmark)}
+    if outcome is not None:
+        before["warm start"] = beginning.summary(task.space, outcome)
+    console.print(summary(module.space.resized(), found, metrics, image, benchmark, before))
     if not space.is_valid(found):
         log.warning(
             "the output of this network does not depend on its input, so it cannot learn; try more epochs, another "
@@ -135,9 +152,9 @@ def summary(
     metrics: dict[str, float],
     image: tuple[int, int, int],
     benchmark: Benchmark | None,
-    outcome: Outcome | None = None,
+    before: Mapping[str, str] = MappingProxyType({}),
 ) -> Table:
-    """The table at the end of a search."""
+    """The table at the end of a search; ``before`` says what was done before it, by name."""
     network = space.network(found)
     rows = {
         "genotype": space.format(found).replace("+", "+\n").replace(";", "\n"),
@@ -149,8 +166,7 @@ def summary(
         rows["supernet"] = f"{100 * metrics['accuracy/supernet']:.2f} % on the held-out half"
         rows["discretized"] = f"{100 * metrics['accuracy/discretized']:.2f} % with the supernet's weights"
     rows |= ending.rows(metrics)
-    if outcome is not None:
-        rows["warm start"] = beginning.summary(space, outcome)
+    rows |= before
     return result_table("Found", rows, found, benchmark)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-WEIGHTS, ALPHAS, EPOCH, NOISE, WIDENING, SELECTION, SAMPLES, SCORE, WARM_START = range(9)
+WEIGHTS, ALPHAS, EPOCH, NOISE, WIDENING, SELECTION, SAMPLES, SCORE, WARM_START, SHRINKAGE = range(10)
 """What a seed is for: initial weights, initial alphas, an epoch's global generator, a step's noise, which channels a
 wider supernet repeats, the choice of an architecture at the end, the order of sample images, a training-free score's
-networks and noise, the warm start."""
+networks and noise, the warm start, the shrinkage."""
 
 
 def derive(seed: int, *purpose: int) -> int:

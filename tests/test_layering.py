@@ -34,6 +34,7 @@ LAYERS = {
     "supernet.from_genotype": 6,
     "supernet.search": 6,
     "supernet.beginning": 6,
+    "supernet.shrinking": 6,
     "supernet.ending": 6,
     "supernet.train": 6,
     "supernet.evaluate": 6,

@@ -74,6 +74,11 @@ def check_combination(relaxation: Relaxation, perturbation: Perturbation | None,
         raise UserError(f"a cost is a term in the loss of the alphas, and {name} learns none; use cost=none")
 
 
+def choices(space: SearchSpace) -> dict[str, Tensor]:
+    """For each cell type the operation on each edge of the pool's architectures ``(architectures, edges)``."""
+    return {cell: torch.tensor([member[cell] for member in space.pool or ()]) for cell in space.edges}
+
+
 class SearchModule(pl.LightningModule):
     """Wires a search space, a relaxation and a formulation to two optimizers.
 
@@ -142,7 +147,13 @@ class SearchModule(pl.LightningModule):
             network = space.supernet(partial_channels)
             torch.manual_seed(seeds.derive(seed, seeds.ALPHAS))
             destinations = {cell: [node for _, node in edges] for cell, edges in space.edges.items()}
-            self.alphas = Alphas(relaxation, space.allowed, destinations, edge_normalization or space.edge_weights)
+            self.alphas = Alphas(
+                relaxation,
+                space.allowed,
+                destinations,
+                edge_normalization or space.edge_weights,
+                None if space.pool is None else choices(space),
+            )
         self._use(network)
         metric = functools.partial(MulticlassAccuracy, space.num_classes, average="micro", validate_args=False)
         self.accuracies = nn.ModuleDict({name: metric() for name in (*LEVELS, "supernet", "discretized")})
@@ -155,8 +166,8 @@ class SearchModule(pl.LightningModule):
         return self.alphas.mean().combined()
 
     def genotype(self) -> Architecture:
-        """The architecture that the alphas stand for now."""
-        return self.space.discretize(self.mixture())
+        """The architecture that the alphas stand for now, one of the pool where the space has one."""
+        return self.space.decode(self.mixture())
 
     def discretized(self, architecture: Architecture | None = None) -> Network:
         """A network of one architecture (`genotype` unless given) with the supernet's weights.

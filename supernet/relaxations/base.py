@@ -66,6 +66,14 @@ class Relaxation(nn.Module, ABC):
     def anneal(self, progress: float) -> None:
         """Move a schedule to ``progress`` in [0, 1], the share of the search that is done. Nothing by default."""
 
+    def member(self, choices: Tensor) -> int | None:
+        """Which architecture of a list the next step trains; None for a relaxation that mixes operations by itself.
+
+        Args:
+            choices: the operation on each edge ``(architectures, edges)``, -1 on one that is not kept.
+        """
+        return None
+
     def seed(self, seed: int, device: torch.device, sample: int = 0) -> None:
         """Make the next draw a function of ``(seed, sample)``; equal ones give equal draws for every cell type."""
         if self.generator is None or self.generator.device != device:

@@ -51,6 +51,24 @@ class Uniform(Relaxation):
         turn = self.turn % allowed.sum(dim=-1, keepdim=True).clamp_min(1)
         return torch.zeros_like(alpha).scatter(-1, permutation.gather(-1, turn), 1.0) * allowed
 
+    def member(self, choices: Tensor) -> int:
+        """One of the architectures, each equally likely.
+
+        With strict fairness the draws of a step are chosen one after another, each at random among those whose
+        operations were drawn least often in this step so far: where the list allows it, every operation of an edge
+        occurs once.
+        """
+        device = None if self.generator is None else self.generator.device
+        if not self.strict:
+            return int(torch.randint(len(choices), (), generator=self.generator, device=device))
+        order = torch.rand(len(choices), generator=self.generator, device=device).cpu().argsort()
+        kept, edges = choices >= 0, torch.arange(choices.shape[1])
+        drawn = torch.zeros(choices.shape[1], int(choices.max()) + 1)
+        for _ in range(self.turn):
+            pick = _least_drawn(drawn, choices, kept, order)
+            drawn[edges[kept[pick]], choices[pick, kept[pick]]] += 1
+        return _least_drawn(drawn, choices, kept, order)
+
     def mean(self, alpha: Tensor, allowed: Tensor) -> Tensor:
         """One over the number of allowed operations, on each of them."""
         return allowed.to(alpha.dtype) / allowed.sum(dim=-1, keepdim=True).clamp_min(1)
@@ -58,3 +76,9 @@ class Uniform(Relaxation):
     def inverse(self, weights: Tensor) -> Tensor:
         """Zeros: the mean mixture is the same for every alpha, so there is nothing to invert."""
         return torch.zeros_like(weights)
+
+
+def _least_drawn(drawn: Tensor, choices: Tensor, kept: Tensor, order: Tensor) -> int:
+    """The first in this order of the architectures whose operations were drawn least often."""
+    counts = (drawn[torch.arange(choices.shape[1]), choices.clamp_min(0)] * kept).sum(dim=1)
+    return int(order[counts[order].argmin()])

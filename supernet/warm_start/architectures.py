@@ -130,7 +130,7 @@ class Frequencies(OperationFilter):
 class Pool(WarmStart):
     """The best architectures are the only ones left, and the supernet has no operation that none of them has.
 
-    A pool needs a search that looks at architectures, such as ``selection=evolution``: alphas know operations only.
+    A search by alphas ends with the one of them that its mixture is nearest to, see `SearchSpace.decode`.
 
     Args:
         estimator: see `Sample`, as all that follow.
@@ -158,12 +158,20 @@ class Pool(WarmStart):
 
     def look(self, task: Task) -> Outcome:
         """See `WarmStart.look`."""
-        space, (best, effort) = task.space, self.sample.best(task)
-        allowed = {}
-        for cell, used in counts(space, best).items():
-            unused = ~(used > 0).any(dim=1, keepdim=True)  # an edge that none keeps
-            allowed[cell] = space.allowed[cell] & ((used > 0) | unused | ~space.candidates(cell))
-        return Outcome(space.restrict(allowed, best), effort=effort)
+        best, effort = self.sample.best(task)
+        return Outcome(pooled(task.space, best), effort=effort)
+
+
+def pooled(space: SearchSpace, architectures: Sequence[Architecture]) -> SearchSpace:
+    """The space with these architectures alone, whose supernet has no operation that none of them has.
+
+    Operations that no architecture may choose stay.
+    """
+    allowed = {}
+    for cell, used in counts(space, architectures).items():
+        unused = ~(used > 0).any(dim=1, keepdim=True)  # an edge that none keeps
+        allowed[cell] = space.allowed[cell] & ((used > 0) | unused | ~space.candidates(cell))
+    return space.restrict(allowed, architectures)
 
 
 def counts(space: SearchSpace, architectures: Sequence[Architecture]) -> dict[str, Tensor]:

@@ -1,15 +1,17 @@
 """``warm_start.json``: what a warm start has found, so that a resumed search does not look again.
 
-A run folder may come from somebody else: the file is read as data, and every value is checked.
+``shrinkage.json`` has the same form, and more (`supernet.shrinkage.record`). A run folder may come from somebody else:
+the file is read as data, and every value is checked.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,12 +23,21 @@ from supernet.errors import UserError
 from supernet.files import write_atomically
 from supernet.warm_start.base import Effort, Outcome, dropped
 
+Found = TypeVar("Found")
 FILE = "warm_start.json"
 FORMAT = 1
 LARGEST = 64 * 2**20  # bytes; a pool of architectures may be long
 
 
-def save(folder: Path, space: SearchSpace, outcome: Outcome, name: str, settings: Mapping[str, Any]) -> None:
+def save(
+    folder: Path,
+    space: SearchSpace,
+    outcome: Outcome,
+    name: str,
+    settings: Mapping[str, Any],
+    file: str = FILE,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Write the file, atomically.
 
     Args:
@@ -35,6 +46,8 @@ def save(folder: Path, space: SearchSpace, outcome: Outcome, name: str, settings
         outcome: what it has found.
         name: of its configuration.
         settings: its configuration.
+        file: its name; without the ending it says what has found it.
+        more: plain values to be kept besides.
     """
     effort = outcome.effort
     cells = {
@@ -50,29 +63,34 @@ def save(folder: Path, space: SearchSpace, outcome: Outcome, name: str, settings
     }
     pool = outcome.space.pool
     content = {
-        "format": FORMAT, "warm_start": name, "search_space": space.name, "seconds": effort.seconds,
+        "format": FORMAT, Path(file).stem: name, "search_space": space.name, "seconds": effort.seconds,
         "networks": effort.networks, "forwards": effort.forwards, "backwards": effort.backwards,
         "settings": dict(settings), "cells": cells,
         "pool": None if pool is None else [space.format(architecture) for architecture in pool],
+        **more,
     }  # fmt: skip
-    write_atomically(folder / FILE, json.dumps(content, indent=1) + "\n")
+    write_atomically(folder / file, json.dumps(content, indent=1) + "\n")
 
 
 def load(path: Path, space: SearchSpace) -> Outcome:
     """What was found in this space. Raises `UserError` that says what is wrong with the file."""
+    return parsed(path, space, lambda content: outcome_of(content, space))
+
+
+def parsed(path: Path, space: SearchSpace, parse: Callable[[Any], Found]) -> Found:
+    """What is made of the file's content. Raises `UserError` where that cannot be done."""
+    what = f"no record of a {path.stem.replace('_', ' ')}"
     if path.stat().st_size > LARGEST:
-        raise UserError(f"{path} has {path.stat().st_size:,} bytes: that is no record of a warm start")
+        raise UserError(f"{path} has {path.stat().st_size:,} bytes: that is {what}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no record of a warm start: {error}") from error
+        raise UserError(f"{path} is {what}: {error}") from error
     try:
-        return _outcome(content, space)
+        return parse(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise UserError(
-            f"{path} is no record of a warm start of {space.name} ({reason}); delete it to have it made anew"
-        ) from error
+        raise UserError(f"{path} is {what} of {space.name} ({reason}); delete it to have it made anew") from error
 
 
 def describe(space: SearchSpace, after: Allowed) -> str:
@@ -86,7 +104,8 @@ def describe(space: SearchSpace, after: Allowed) -> str:
     return "; ".join(parts) or "nothing"
 
 
-def _outcome(content: Any, space: SearchSpace) -> Outcome:
+def outcome_of(content: Any, space: SearchSpace) -> Outcome:
+    """The outcome that the file's content describes. Raises ValueError and its like where it describes none."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"it is not of format {FORMAT}, the one this version reads")
     if content["search_space"] != space.name or list(content["cells"]) != list(space.edges):

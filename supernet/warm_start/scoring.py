@@ -26,6 +26,13 @@ def check_workers(workers: int | None) -> None:
         raise ValueError(f"workers is {workers}: it must be a whole number, at least 1, or null for all cores")
 
 
+def most_workers(workers: int | None, task: Task) -> int | None:
+    """So many processes at most; where None is given, no more than this process may have threads, if that is fewer."""
+    if workers is None and task.device.type == "cpu" and torch.get_num_threads() < cores():
+        return torch.get_num_threads()
+    return workers
+
+
 def check_estimator(factory: EstimatorFactory, task: Task) -> Measured:
     """The estimator. Raises ValueError for one that does not fit the task or scores architectures only together."""
     estimator = factory(task)
@@ -63,8 +70,7 @@ def measured(
         architectures: each once.
         workers: processes; None for as many as this one has threads, or cores, and only where that is faster.
     """
-    if workers is None and task.device.type == "cpu" and torch.get_num_threads() < cores():
-        workers = torch.get_num_threads()
+    workers = most_workers(workers, task)
     start, estimator = time.perf_counter(), check_estimator(factory, task)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -59,6 +61,32 @@ def test_a_pool_is_the_whole_space_to_every_method(generator):
     assert [a for a in SPACE.enumerate() if small.contains(a)] == sorted(set(pool))
     prior = small.prior()["cell"]
     assert torch.allclose(prior.sum(dim=1), torch.ones(6))
+
+
+def test_weights_stand_for_the_member_of_the_pool_that_they_are_nearest_to(generator):
+    space = SPACE.restrict(pool=SPACE.sample(40, generator))
+    weights = {"cell": torch.rand(6, 5, generator=generator, dtype=torch.float64)}
+
+    def product(member):
+        return math.prod(float(weights["cell"][edge, choice]) for edge, choice in enumerate(member["cell"]))
+
+    assert space.decode(weights) == max(space.pool, key=product)
+    assert SPACE.decode(weights) == SPACE.discretize(weights)
+    for member in space.pool[:5]:
+        assert space.decode(member.one_hot(SPACE.operations)) == member
+
+
+def test_edges_that_a_member_does_not_keep_do_not_count_for_or_against_it():
+    space = DARTS(channels=4, layers=3, threshold=0.1)
+    few = Architecture.of(dict.fromkeys(space.edges, [3] + [-1, 3, -1, -1, 3] + [-1] * 3 + [3] + [-1] * 4))
+    many = Architecture.of(dict.fromkeys(space.edges, [3, 3] + [3, 3, -1] + [3, 3, -1, -1] + [3, 3] + [-1] * 3))
+    pool = space.restrict(pool=[few, many])
+    assert pool.pool == (few, many)
+    weights = torch.full((14, len(space.operations["normal"])), 0.1)
+    weights[[1, 3, 6, 10], 3] = 0.9  # edges that only the second keeps
+    assert pool.decode(dict.fromkeys(space.edges, weights)) == many
+    weights[[1, 3, 6, 10], 3], weights[5, 3] = 0.05, 0.5
+    assert pool.decode(dict.fromkeys(space.edges, weights)) == few
 
 
 def test_operations_that_are_ruled_out_take_their_architectures_from_a_pool(generator):

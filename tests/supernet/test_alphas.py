@@ -123,3 +123,54 @@ def test_what_is_ruled_out_has_no_start():
     table.restrict(smaller)
     assert table["normal"][:, 2].abs().sum() == 0
     assert float(table.penalty().detach()) == pytest.approx(0, abs=1e-12)
+
+
+ROWS = {"normal": [[0, 1, -1, 2, -1], [2, 2, 1, -1, -1]], "reduce": [[1, 1, -1, -1, 0], [0, 2, 1, 1, -1]]}
+POOL = {cell: torch.tensor(rows) for cell, rows in ROWS.items()}
+
+
+def pooled(relaxation, edge_normalization=False) -> Alphas:
+    return Alphas(relaxation, ALLOWED, NODES, edge_normalization, POOL).double()
+
+
+def test_a_single_path_is_a_whole_architecture_of_the_pool():
+    table, seen = pooled(Uniform()), set()
+    for seed in range(20):
+        table.relaxation.seed(seed, torch.device("cpu"))
+        mixture = table.sample(table.tensors())
+        member = ROWS["normal"].index(mixture.only["normal"])
+        seen.add(member)
+        for cell, rows in ROWS.items():  # both cell types are of the same one
+            assert mixture.only[cell] == rows[member]
+            kept = [float(choice >= 0) for choice in rows[member]]
+            assert mixture.edges[cell].tolist() == kept
+            assert mixture.weights[cell].sum(dim=1).tolist() == kept
+            assert all(mixture.weights[cell][e, o] == 1 for e, o in enumerate(rows[member]) if o >= 0)
+    assert seen == {0, 1}
+
+
+def test_edges_that_are_not_kept_have_no_share_of_the_edge_normalisation():
+    table = pooled(Uniform(), edge_normalization=True)
+    table.relaxation.seed(0, torch.device("cpu"))
+    mixture = table.sample(table.tensors())
+    kept = torch.tensor(mixture.only["normal"]) >= 0
+    torch.testing.assert_close(mixture.edges["normal"], table.mean().edges["normal"] * kept)
+
+
+def test_the_mean_of_single_paths_is_how_often_the_pool_has_an_operation():
+    for mixture in (pooled(Uniform()).mean(), pooled(Uniform()).judged()):
+        weights = mixture.weights["normal"]
+        assert weights[0].tolist() == [0.5, 0, 0.5]
+        assert weights[2].tolist() == [0, 0.5, 0]
+        assert weights[4].tolist() == [0, 0, 0]
+
+
+def test_what_learns_mixes_all_allowed_operations_also_with_a_pool():
+    for relaxation in (Softmax(), Gumbel(hard=True)):
+        one, other = alphas(relaxation), pooled(relaxation)
+        other.load_state_dict(one.state_dict())
+        results = []
+        for table in (one, other):
+            relaxation.seed(5, torch.device("cpu"))
+            results.append(table.sample(table.tensors()).weights["reduce"])
+        assert torch.equal(*results)

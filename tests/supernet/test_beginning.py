@@ -154,8 +154,8 @@ def test_a_damaged_file_stops_a_resumed_search(tmp_path, monkeypatch, capsys):
         ),
         ((*FILTER, "warm_start.estimator.batch_size=500"), "batch_size is 500, but there are 40 images"),
         (
-            ("warm_start=architectures_pool", "estimator@warm_start.estimator=parameters"),
-            "only selection=evolution chooses from a list",
+            ("warm_start=architectures_pool", "selection=perturbation"),
+            "does not choose from a list; use selection=evolution",
         ),
     ],
 )
@@ -180,6 +180,14 @@ def test_evolution_chooses_from_a_pool_also_after_a_resume(relaxation, tmp_path,
     (folder / "genotype.json").unlink()
     assert run(monkeypatch, main, f"resume={folder}") == 0
     assert json.loads((folder / "genotype.json").read_text())["architecture"] == found
+
+
+def test_a_search_by_alphas_ends_with_one_of_a_pool(tmp_path, monkeypatch):
+    arguments = [setting for setting in POOL if not setting.startswith("selection")]
+    assert run(monkeypatch, main, *TINY, *arguments, f"log_dir={tmp_path}") == 0
+    folder = only_run(tmp_path)
+    pool = json.loads((folder / "warm_start.json").read_text())["pool"]
+    assert json.loads((folder / "genotype.json").read_text())["architecture"] in pool
 
 
 @pytest.mark.parametrize("callback", ["progressive", "stages"])

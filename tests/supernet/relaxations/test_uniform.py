@@ -100,3 +100,39 @@ def test_the_mean_is_uniform_over_the_allowed_operations_and_inverts_to_zeros():
     expected = torch.tensor([[1, 1, 1, 1], [0, 2, 0, 2], [0, 0, 4, 0], [0] * 4, [4 / 3, 0, 4 / 3, 4 / 3], [1] * 4]) / 4
     torch.testing.assert_close(mean, expected.double())
     assert Uniform().inverse(torch.rand(6, 4)).eq(0).all()
+
+
+def members(strict, choices, seed=3):
+    """The architectures that the samples of a step train."""
+    relaxation, found = Uniform(strict), []
+    for sample in range(relaxation.samples({"cell": ALL})):
+        relaxation.seed(seed, CPU, sample)
+        found.append(relaxation.member(choices))
+    return found
+
+
+FEW = torch.tensor([[0, 1, -1], [0, 1, 2], [3, -1, 2], [4, 4, 4]])
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_every_architecture_of_a_list_is_drawn_equally_often(strict):
+    count, relaxation, found = 1000, Uniform(strict), []
+    for seed in range(count):
+        relaxation.seed(seed, CPU)
+        found.append(relaxation.member(FEW))
+    drawn = torch.tensor(found).bincount(minlength=4) / count
+    assert (drawn - 0.25).abs().max() < 4 * math.sqrt(0.25 * 0.75 / count)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_strict_fairness_and_all_architectures_every_operation_occurs_exactly_once(seed):
+    every = torch.cartesian_prod(*[torch.arange(5)] * 3)
+    chosen = every[members(True, every, seed)]
+    assert all(sorted(column) == [0, 1, 2, 3, 4] for column in chosen.T.tolist())
+
+
+def test_with_strict_fairness_the_draws_of_a_step_share_as_few_operations_as_the_list_allows():
+    for seed in range(20):
+        first, second, third, *_ = members(True, FEW, seed)
+        assert {first, second} not in ({0, 1}, {1, 2})  # the pairs with an operation in common
+        assert 3 in (first, second, third)  # it has none in common with any
