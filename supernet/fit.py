@@ -15,8 +15,8 @@ from search_spaces.space import SearchSpace
 from supernet import seeds
 from supernet.assembly import build_benchmark, build_space
 from supernet.benchmarks.base import Benchmark
-from supernet.comparison import compare, is_sweep
-from supernet.compose import build, save_config, settled
+from supernet.comparison import compare, finish, is_sweep
+from supernet.compose import CONFIG, build, save_config, settled
 from supernet.data.images import Images
 from supernet.data.sampling import samples
 from supernet.errors import UserError
@@ -42,7 +42,10 @@ ARCHITECTURES, HELD_OUT, TRAININGS = "architectures.csv", "held_out.csv", "train
 
 def main() -> None:
     """The command ``supernet-fit``."""
-    launch(fit, "fit")
+    try:
+        launch(fit, "fit")
+    finally:  # also of a sweep in which a run has failed
+        finish()
 
 
 def fit(cfg: DictConfig) -> float:
@@ -50,6 +53,10 @@ def fit(cfg: DictConfig) -> float:
     resumed, workers, cfg = bool(cfg.resume), cfg.workers, settled(cfg)
     check(cfg)
     device, folder = chosen_devices(str(cfg.device))[0], Path(cfg.run_dir)
+    if not resumed and (folder / CONFIG).exists():
+        raise UserError(
+            f"{shown(folder)} has an earlier run; go on with it by resume={shown(folder)}, or choose another folder"
+        )
     images: Images = build(cfg.data, "data")
     space = build_space(cfg.search_space, images)
     benchmark = build_benchmark(cfg.benchmark, space)

@@ -103,3 +103,11 @@ def test_mistakes_are_said_in_one_line_before_any_work(settings, reason, tmp_pat
     assert run(monkeypatch, main, *settings, f"log_dir={tmp_path}") == 1
     assert reason in capsys.readouterr().err
     assert not list(tmp_path.glob("fit/runs/*/trained.csv"))
+
+
+def test_an_earlier_run_is_neither_taken_over_nor_lost(tmp_path, monkeypatch, capsys):
+    assert run(monkeypatch, main, *SHORT, "model=ridge", f"hydra.run.dir={tmp_path}/run") == 0
+    before = (tmp_path / "run" / "trainings.csv").read_bytes()
+    assert run(monkeypatch, main, *SHORT, "model=ridge", "seed=1", f"hydra.run.dir={tmp_path}/run") == 1
+    assert "has an earlier run; go on with it by resume=" in capsys.readouterr().err
+    assert (tmp_path / "run" / "trainings.csv").read_bytes() == before
