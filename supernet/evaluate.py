@@ -18,9 +18,10 @@ from supernet.data.images import Images
 from supernet.data.sampling import samples
 from supernet.errors import UserError
 from supernet.estimators.base import Measured, Task
+from supernet.estimators.one_shot import OneShot
 from supernet.evaluation.choosing import chosen, read, write
 from supernet.evaluation.measuring import one_thread
-from supernet.evaluation.scores import SCORES
+from supernet.evaluation.scores import SCORES, Scores, columns
 from supernet.evaluation.scoring import one_by_one, together
 from supernet.files import shown
 from supernet.launch import launch
@@ -70,6 +71,14 @@ def evaluate(cfg: DictConfig) -> float | None:
             scores, seconds = one_by_one(factory, estimator, task, architectures, folder, workers, devices)
         else:
             scores, seconds = together(estimator, task, architectures, folder)
+    accuracies = [record.accuracy for record in truth]
+    if isinstance(estimator, OneShot) and len(estimator.supernets) > 1:
+        from supernet.evaluation.stability import stability, write_stability
+
+        known = Scores(folder / SCORES, columns(estimator)).read()
+        values = torch.tensor([known[space.format(one)].values for one in architectures], dtype=torch.float64)
+        rows = stability(list(estimator.supernets), estimator.estimates(values), accuracies or None, cfg.seed)
+        write_stability(folder, rows, str(cfg.choices.estimator))
     if not truth:
         log.info("there is no table to compare with; the scores are in %s", shown(folder / SCORES))
         return None
@@ -86,7 +95,6 @@ def evaluate(cfg: DictConfig) -> float | None:
         "filter": cfg.filter,
         "seed": cfg.seed,
     }
-    accuracies = [record.accuracy for record in truth]
     tau = summarise(folder, about, space, task.samples.image, architectures, scores, seconds, accuracies)
     if resumed and is_sweep(folder.parent):
         compare(folder.parent)

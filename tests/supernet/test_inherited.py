@@ -68,6 +68,9 @@ def test_the_command_scores_with_the_weights_of_the_search(folder, tmp_path, mon
         assert row["score"] == pytest.approx((row["accuracy_4"] + row["accuracy_5"]) / 2)
     report = json.loads((only_run(tmp_path) / "report.json").read_text())
     assert report["estimator"] == "one_shot"
+    first, second = json.loads((only_run(tmp_path) / "stability.json").read_text())
+    assert (first["checkpoint"], second["checkpoint"]) == ("4", "5")
+    assert (only_run(tmp_path) / "stability.png").exists()
 
 
 class Chosen(torch.nn.Module):
