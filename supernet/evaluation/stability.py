@@ -22,12 +22,12 @@ from rich.table import Table
 from supernet.drawing import INK
 from supernet.evaluation.correlation import kendall
 from supernet.evaluation.figures import OVER, UNDER, clean, empty, save
-from supernet.evaluation.ranks import drawn_ranks
-from supernet.evaluation.top import precision_at_top
+from supernet.evaluation.top import agreement, percent
 from supernet.files import write_atomically
 
 NAME = "stability"
-SHARES = {"0.5%": 0.005, "5%": 0.05}
+SHARES = (0.005, 0.05)
+RELATIVE = ("relative_kendall_tau", "relative_precision_at_top")
 Row = dict[str, Any]
 
 
@@ -48,16 +48,11 @@ def stability(
     columns = list(np.asarray(estimates, dtype=np.float64).T)
     rows: list[Row] = []
     for index, (name, now) in enumerate(zip(names, columns, strict=True)):
-        row: Row = {"checkpoint": name, "kendall_tau": None if accuracies is None else _number(now, accuracies)}
+        tau = None if accuracies is None else _number(kendall(now, accuracies))
+        row: Row = {"checkpoint": name, "kendall_tau": tau, **dict.fromkeys(RELATIVE)}
         if index:
-            before = columns[index - 1]
-            ranks = [
-                drawn_ranks(values, np.random.default_rng((seed, place))) for place, values in enumerate((before, now))
-            ]
-            row["relative_kendall_tau"] = _number(before, now)
-            row["relative_precision_at_top"] = {text: precision_at_top(*ranks, share) for text, share in SHARES.items()}
-        else:
-            row["relative_kendall_tau"] = row["relative_precision_at_top"] = None
+            found = agreement(columns[index - 1], now, SHARES, seed)
+            row |= {key: _number(value) if isinstance(value, float) else value for key, value in found.items()}
         rows.append(row)
     return rows
 
@@ -68,11 +63,15 @@ def write_stability(folder: Path, rows: Sequence[Row], title: str) -> None:
     save(draw_stability(rows, title), folder / f"{NAME}.png")
     table = Table(title=f"{title}: stability", title_justify="left")
     table.add_column("epoch", justify="right")
-    for heading in ("tau", "tau with the one before", *(f"P@top {share} with it" for share in SHARES)):
+    for heading in ("tau", "tau with the one before", *(f"P@top {percent(share)} with it" for share in SHARES)):
         table.add_column(heading, justify="right")
     for row in rows:
         precision = row["relative_precision_at_top"] or {}
-        numbers = [row["kendall_tau"], row["relative_kendall_tau"], *(precision.get(share) for share in SHARES)]
+        numbers = [
+            row["kendall_tau"],
+            row["relative_kendall_tau"],
+            *(precision.get(percent(share)) for share in SHARES),
+        ]
         table.add_row(row["checkpoint"], *("-" if value is None else f"{value:.3f}" for value in numbers))
     Console().print(table)
 
@@ -97,6 +96,5 @@ def draw_stability(rows: Sequence[Row], title: str) -> Figure:
     return figure
 
 
-def _number(one: ArrayLike, other: ArrayLike) -> float | None:
-    found = kendall(one, other)
-    return None if math.isnan(found) else found
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -64,7 +64,7 @@ def mean_of_top(accuracies: Floats, predicted: Ranks, share: float) -> float:
     return float(accuracies[predicted <= number(share, len(predicted))].mean())
 
 
-def stability(
+def agreement(
     one: ArrayLike, other: ArrayLike, shares: Sequence[float] = PRECISION, seed: int = 0
 ) -> dict[str, float | dict[str, float]]:
     """How well two estimates of the same architectures agree: relative KD and relative P@top K.

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from supernet.evaluation.top import (
+    agreement,
     best_rank,
     kendall_at_bottom,
     kendall_at_top,
@@ -10,7 +11,6 @@ from supernet.evaluation.top import (
     percent,
     precision_at_bottom,
     precision_at_top,
-    stability,
     tie_free,
     worst_rank,
 )
@@ -84,12 +84,12 @@ def test_ties_in_both_rankings_look_like_chance_and_not_like_agreement():
     assert np.mean(found) == pytest.approx(0.1, abs=0.03)
 
 
-def test_the_stability_of_an_estimate_with_itself_and_with_its_opposite():
+def test_the_agreement_of_an_estimate_with_itself_and_with_its_opposite():
     estimate = np.random.default_rng(0).permutation(100)
-    same = stability(estimate, 3.0 * estimate + 1)
+    same = agreement(estimate, 3.0 * estimate + 1)
     assert same["relative_kendall_tau"] == pytest.approx(1)
     assert set(same["relative_precision_at_top"].values()) == {1.0}
-    opposite = stability(estimate, -estimate, shares=(0.1, 1.0))
+    opposite = agreement(estimate, -estimate, shares=(0.1, 1.0))
     assert opposite["relative_kendall_tau"] == pytest.approx(-1)
     assert opposite["relative_precision_at_top"] == {"10%": 0.0, "100%": 1.0}
 
