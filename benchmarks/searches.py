@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -48,14 +49,22 @@ class Found:
 
 
 def run(
-    settings: Sequence[str], folder: Path, threads: int, script: str = "search.py", result: str = "genotype.json"
+    settings: Sequence[str],
+    folder: Path,
+    threads: int,
+    script: Sequence[str] = (str(ROOT / "search.py"),),
+    result: str = "genotype.json",
 ) -> None:
-    """One search with these settings; its peak memory and processor time are those of its process."""
+    """One search with these settings; its peak memory and processor time are those of its process.
+
+    Nothing is done where the folder has the result; what an interrupted one has left is removed.
+    """
     folder = folder.absolute()
     if (folder / result).exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, str(ROOT / script), *settings, f"hydra.run.dir={folder}"]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = [sys.executable, *script, *settings, f"hydra.run.dir={folder}"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     start = time.perf_counter()
     with (folder / "output.txt").open("w") as output:
@@ -91,7 +100,8 @@ def by_training(folder: Path) -> Found | None:
 def train(settings: Sequence[str], folder: Path, threads: int) -> None:
     """Train what the search in this folder found."""
     if (folder / "genotype.json").exists():
-        run((f"genotype={folder.absolute()}", *settings), folder / "trained", threads, "train.py", "metrics.json")
+        settings = (f"genotype={folder.absolute()}", *settings)
+        run(settings, folder / "trained", threads, (str(ROOT / "train.py"),), "metrics.json")
 
 
 def _used(folder: Path) -> tuple[float, float]:
