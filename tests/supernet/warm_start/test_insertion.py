@@ -75,7 +75,7 @@ def test_networks_are_thin_and_short():
 
     class Sizes(Cost):
         def measurements(self, architecture):
-            sizes[self.task.space.channels, self.task.space.cells_per_stage] = True
+            sizes[self.space.channels, self.space.cells_per_stage] = True
             return super().measurements(architecture)
 
     insertion(functools.partial(Sizes, unit="parameters"), n_archs=4, channels=8)(task(NASBench201(channels=16)))
