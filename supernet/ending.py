@@ -26,13 +26,16 @@ from supernet.relaxations.base import Relaxation
 from supernet.run import Run
 from supernet.selection.base import RECORDS, Selected, Selection
 from supernet.selection.journal import recorded_seconds
+from supernet.shrinkage.base import Shrinkage
 
 log = logging.getLogger("supernet")
 PREFIX = "selection/"
 SECONDS = PREFIX + "seconds"
 
 
-def check(cfg: DictConfig, relaxation: Relaxation, selection: Selection | None) -> None:
+def check(
+    cfg: DictConfig, relaxation: Relaxation, selection: Selection | None, shrinkage: Shrinkage | None = None
+) -> None:
     """Raise `UserError` where nothing could be chosen in the end, or the objective would not be measured."""
     name = cfg.choices.selection
     needed = "use epochs=1 or more, or a selection that needs no training, such as selection=sample"
@@ -47,10 +50,14 @@ def check(cfg: DictConfig, relaxation: Relaxation, selection: Selection | None) 
             f"search_space.max_skips={cfg.search_space.max_skips} belongs to the rule by which alphas are read, and "
             f"selection={name} does not read them; use selection=none or search_space.max_skips=null"
         )
-    if cfg.get("constraint") and not (selection is not None and selection.respects_constraint):
+    respected = (selection is not None and selection.respects_constraint) or (
+        shrinkage is not None and shrinkage.leaves_pool
+    )
+    if cfg.get("constraint") and not respected:
         raise UserError(
             f"constraint={cfg.choices.constraint} is for selections that choose among architectures, such as "
-            f"selection=sample or evolution, and selection={name} does not; the loss of the alphas has cost="
+            f"selection=sample or evolution, and selection={name} does not; shrinkage=lissnas leaves only "
+            "architectures that satisfy it, and the loss of the alphas has cost="
         )
     if not relaxation.learns and selection is None:
         raise UserError(

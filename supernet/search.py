@@ -46,12 +46,12 @@ def search(cfg: DictConfig) -> float:
     relaxation, formulation = build(cfg.relaxation, "relaxation"), build(cfg.formulation, "formulation")
     check_precision(cfg.trainer.precision, formulation)
     selection: Selection | None = build(cfg.selection, "selection") if cfg.selection else None
-    ending.check(cfg, relaxation, selection)
+    shrinkage: Shrinkage | None = build(cfg.shrinkage, "shrinkage") if cfg.shrinkage else None
+    ending.check(cfg, relaxation, selection, shrinkage)
     images: Images = build(cfg.data, "data")
     space = build_space(cfg.search_space, images)
     benchmark = build_benchmark(cfg.benchmark, space)
     image = (images.channels, *images.size)
-    shrinkage: Shrinkage | None = build(cfg.shrinkage, "shrinkage") if cfg.shrinkage else None
     warm_start: WarmStart | None = build(cfg.warm_start, "warm_start") if cfg.warm_start else None
 
     def assemble(space: SearchSpace) -> SearchModule:

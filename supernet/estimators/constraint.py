@@ -91,6 +91,15 @@ ConstraintFactory = Callable[[Task], Constraint]
 """What a configuration gives (``_partial_: true``): a constraint that still has to be told its task."""
 
 
+def accepting(factory: ConstraintFactory | None, task: Task) -> Constraint | None:
+    """The constraint for a task. Raises `UserError` where nothing satisfies it."""
+    if not factory:  # constraint=none arrives as an empty configuration
+        return None
+    constraint = factory(task)
+    constraint.check()
+    return constraint
+
+
 def single(factory: EstimatorFactory, task: Task) -> Measured:
     """An estimator that measures one number. Raises ValueError for any other."""
     made = factory(task)

@@ -16,14 +16,13 @@ from search_spaces.architecture import Architecture
 from supernet.data.images import Images
 from supernet.data.loading import Batch
 from supernet.estimators.base import EstimatorFactory, Task
-from supernet.estimators.constraint import ConstraintFactory
+from supernet.estimators.constraint import ConstraintFactory, accepting
 from supernet.estimators.one_shot import OneShot
 from supernet.modules.search import SearchModule
 from supernet.searchers.evolution import check, evolve
 from supernet.searchers.history import comparable
 from supernet.selection.base import ACCURACY, Selected, Selection, prepare, task_of, watched
 from supernet.selection.front import FRONT, Cheap
-from supernet.selection.ledger import accepting
 
 log = logging.getLogger("supernet")
 

@@ -14,7 +14,7 @@ import torch
 from search_spaces.architecture import Architecture
 from supernet.errors import UserError
 from supernet.estimators.base import EstimatorFactory, Task
-from supernet.estimators.constraint import Constraint, ConstraintFactory
+from supernet.estimators.constraint import ConstraintFactory, accepting
 from supernet.evaluation.figures import save
 from supernet.evaluation.measuring import measured
 from supernet.evaluation.scores import Measurement, Scores, columns
@@ -58,15 +58,6 @@ class Objectives:
         if self.cost is not None:
             Cheap(self.cost, task)
         accepting(self.constraint, task)
-
-
-def accepting(factory: ConstraintFactory | None, task: Task) -> Constraint | None:
-    """The constraint for a task. Raises `UserError` where nothing satisfies it."""
-    if not factory:  # constraint=none arrives as an empty configuration
-        return None
-    constraint = factory(task)
-    constraint.check()
-    return constraint
 
 
 class Ledger:

@@ -14,14 +14,13 @@ from supernet import seeds
 from supernet.data.images import Images
 from supernet.errors import UserError
 from supernet.estimators.base import EstimatorFactory, Measured, Task
-from supernet.estimators.constraint import ConstraintFactory
+from supernet.estimators.constraint import ConstraintFactory, accepting
 from supernet.evaluation.choosing import LISTED, drawn
 from supernet.evaluation.scoring import one_by_one, together
 from supernet.modules.search import SearchModule
 from supernet.searchers.history import Accept, comparable
 from supernet.selection.base import SCORE, Selected, Selection, at_least, prepare, task_of
 from supernet.selection.front import FRONT, Cheap
-from supernet.selection.ledger import accepting
 
 
 class Sample:

@@ -35,7 +35,6 @@ from supernet.estimators.base import Task
 from supernet.shrinkage.base import Round, Shrinkage, Shrunk, whole
 from supernet.shrinkage.diversity import mean_distance
 from supernet.shrinkage.drawn import acceptable
-from supernet.shrinkage.limits import Limits
 from supernet.warm_start.base import CUTTING, Effort
 from supernet.warm_start.pruning import Pruning
 
@@ -115,7 +114,7 @@ class Angle(Shrinkage):
     def _train(
         self, supernet: Network, space: SearchSpace, task: Task, steps: Iterator[int], generator: Generator
     ) -> None:
-        accept = acceptable(Task(space, task.samples, task.seed), Limits())
+        accept = acceptable(Task(space, task.samples, task.seed))
         optimizer = torch.optim.SGD(supernet.parameters(), self.lr, MOMENTUM, weight_decay=WEIGHT_DECAY)
         supernet.train()
         for step in steps:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 
 from search_spaces.architecture import Architecture
 from search_spaces.space import ENUMERABLE
 from supernet import seeds
 from supernet.estimators.base import Task
+from supernet.estimators.constraint import ConstraintFactory, accepting
 from supernet.shrinkage.base import Shrinkage, Shrunk, kept, whole
 from supernet.shrinkage.drawn import acceptable, drawn
-from supernet.shrinkage.limits import Limits
 from supernet.warm_start.alphas import check_kappa
 
 
@@ -22,25 +19,25 @@ class Random(Shrinkage):
 
     Args:
         size: how many stay; all, where the space has no more.
-        limits: see `LISSNAS`, as the next one.
+        constraint: see `LISSNAS`, as the next one.
         kappa: see there.
     """
 
-    def __init__(self, size: int = 500, limits: Mapping[str, Any] | None = None, kappa: float = 0.0) -> None:
+    def __init__(self, size: int = 500, constraint: ConstraintFactory | None = None, kappa: float = 0.0) -> None:
         whole(size=size)
         check_kappa(kappa)
         self.size = size
-        self.limits = Limits(**(limits or {}))
+        self.constraint = constraint
         self.kappa = kappa
 
     def check(self, task: Task) -> None:
         """See `Shrinkage.check`."""
-        self.limits.accept(task)
+        accepting(self.constraint, task)
 
     def look(self, task: Task) -> Shrunk:
         """See `Shrinkage.look`."""
         generator = torch.Generator().manual_seed(seeds.derive(task.seed, seeds.SHRINKAGE))
-        return kept(task.space, drawn(task.space, self.size, acceptable(task, self.limits), generator), self.kappa)
+        return kept(task.space, drawn(task.space, self.size, acceptable(task, self.constraint), generator), self.kappa)
 
 
 class DeIsomorphic(Shrinkage):
@@ -51,13 +48,13 @@ class DeIsomorphic(Shrinkage):
     2021, arXiv:2008.03064). Their classes are those of NAS-Bench-201's published rule; these are the space's own.
 
     Args:
-        limits: see `LISSNAS`, as the next one.
+        constraint: see `LISSNAS`, as the next one.
         kappa: see there.
     """
 
-    def __init__(self, limits: Mapping[str, Any] | None = None, kappa: float = 0.0) -> None:
+    def __init__(self, constraint: ConstraintFactory | None = None, kappa: float = 0.0) -> None:
         check_kappa(kappa)
-        self.limits = Limits(**(limits or {}))
+        self.constraint = constraint
         self.kappa = kappa
 
     def check(self, task: Task) -> None:
@@ -67,13 +64,13 @@ class DeIsomorphic(Shrinkage):
                 f"{task.space.name} has {task.space.size():,} architectures, too many to be listed for their classes; "
                 "use shrinkage=lissnas"
             )
-        self.limits.accept(task)
+        accepting(self.constraint, task)
 
     def look(self, task: Task) -> Shrunk:
         """See `Shrinkage.look`."""
         space = task.space
         generator = torch.Generator().manual_seed(seeds.derive(task.seed, seeds.SHRINKAGE))
         classes: dict[str, Architecture] = {}
-        for one in drawn(space, space.size(), acceptable(task, self.limits), generator):
+        for one in drawn(space, space.size(), acceptable(task, self.constraint), generator):
             classes.setdefault(space.canonical(one), one)
         return kept(space, list(classes.values()), self.kappa)

@@ -11,18 +11,21 @@ from torch import Generator
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
 from supernet.estimators.base import Task
+from supernet.estimators.constraint import ConstraintFactory, accepting
 from supernet.evaluation.choosing import LISTED
-from supernet.shrinkage.limits import Limits
 
 Accept = Callable[[Architecture], bool]
 DRAWS = 50
 """In a space that is too large to be listed so many draws are made for each architecture wanted."""
 
 
-def acceptable(task: Task, limits: Limits) -> Accept:
-    """Whether an architecture belongs to the space, its output depends on its input and it stays within the limits."""
-    space, cheap = task.space, limits.accept(task)
-    return lambda architecture: space.is_valid(architecture) and cheap(architecture) and space.contains(architecture)
+def acceptable(task: Task, constraint: ConstraintFactory | None = None) -> Accept:
+    """Whether an architecture belongs to the space, its output depends on its input and it satisfies the constraint.
+
+    Raises `UserError` where nothing satisfies it.
+    """
+    space, satisfies = task.space, accepting(constraint, task) or (lambda _: True)
+    return lambda one: space.is_valid(one) and satisfies(one) and space.contains(one)
 
 
 def drawn(space: SearchSpace, count: int, accept: Accept, generator: Generator) -> list[Architecture]:
@@ -41,7 +44,7 @@ def drawn(space: SearchSpace, count: int, accept: Accept, generator: Generator) 
                 break
         found = list(several)[:count]
     if not found:
-        raise ValueError(f"no acceptable architecture of {space.name} was found; are the limits too narrow?")
+        raise ValueError(f"no acceptable architecture of {space.name} was found; is the constraint too narrow?")
     return found
 
 

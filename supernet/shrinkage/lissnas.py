@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -21,10 +20,10 @@ from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
 from supernet import seeds
 from supernet.estimators.base import EstimatorFactory, Task
+from supernet.estimators.constraint import ConstraintFactory, accepting
 from supernet.shrinkage.base import Round, Shrinkage, Shrunk, kept, ordered, share, whole
 from supernet.shrinkage.diversity import Spread, mean_distance
 from supernet.shrinkage.drawn import Accept, acceptable, chosen, drawn
-from supernet.shrinkage.limits import Limits
 from supernet.shrinkage.locality import choices, correlogram, radius
 from supernet.shrinkage.scorer import Scorer
 from supernet.warm_start.alphas import check_kappa
@@ -46,7 +45,7 @@ class LISSNAS(Shrinkage):
     would drop, one after another, until there are ``smallest`` and they are diverse enough: selection always raises a
     mean score, so that without this end few architectures would be left.
 
-    Every architecture is scored once, and only if it is acceptable: valid, and within the limits.
+    Every architecture is scored once, and only if it is acceptable: valid, and within the constraint.
 
     Args:
         estimator: what scores architectures.
@@ -60,7 +59,7 @@ class LISSNAS(Shrinkage):
         smallest: see above.
         diversity: see above.
         rounds: the most.
-        limits: see `Limits`.
+        constraint: on what is looked at; None for none.
         channels: of the networks that are looked at, which are as short as the space allows; None for the space's own.
         workers: the most processes; None for all cores.
         kappa: how far the alphas start from the uniform mixture towards what the pool has; 0 for the usual start.
@@ -80,7 +79,7 @@ class LISSNAS(Shrinkage):
         smallest: int = 500,
         diversity: float = 0.6,
         rounds: int = 10,
-        limits: Mapping[str, Any] | None = None,
+        constraint: ConstraintFactory | None = None,
         channels: int | None = None,
         workers: int | None = None,
         kappa: float = 0.5,
@@ -107,19 +106,19 @@ class LISSNAS(Shrinkage):
         self.smallest = smallest
         self.diversity = diversity
         self.rounds = rounds
-        self.limits = Limits(**(limits or {}))
+        self.constraint = constraint
         self.channels = channels
         self.workers = workers
         self.kappa = kappa
 
     def check(self, task: Task) -> None:
         """See `Shrinkage.check`."""
-        self.limits.accept(task)
+        accepting(self.constraint, task)
         Scorer(self.estimator, task, self.channels, self.workers)
 
     def look(self, task: Task) -> Shrunk:
         """See `Shrinkage.look`."""
-        space, accept = task.space, functools.cache(acceptable(task, self.limits))
+        space, accept = task.space, functools.cache(acceptable(task, self.constraint))
         generator = torch.Generator().manual_seed(seeds.derive(task.seed, seeds.SHRINKAGE))
         scorer = Scorer(self.estimator, task, self.channels, self.workers, self.folder)
         fewest_edges = self.diversity * mean_distance(space)

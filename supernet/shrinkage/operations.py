@@ -6,9 +6,8 @@ together of their operations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,10 +15,10 @@ from torch import Tensor
 from search_spaces.space import SearchSpace
 from supernet import seeds
 from supernet.estimators.base import EstimatorFactory, Task
+from supernet.estimators.constraint import ConstraintFactory, accepting
 from supernet.shrinkage.base import Round, Shrinkage, Shrunk, whole
 from supernet.shrinkage.diversity import mean_distance
 from supernet.shrinkage.drawn import acceptable, drawn
-from supernet.shrinkage.limits import Limits
 from supernet.shrinkage.scorer import Scorer
 from supernet.warm_start.alphas import check_kappa, from_scores
 from supernet.warm_start.architectures import counts
@@ -35,7 +34,7 @@ class Operations(Shrinkage):
         folder: see there.
         n_archs: see there.
         keep: operations on each edge; one more where they would all give an output that ignores the input.
-        limits: see `LISSNAS`, as the next two; they hold for the sample, not for all that is left.
+        constraint: see `LISSNAS`, as the next two; it holds for the sample, not for all that is left.
         channels: see there.
         workers: see there.
         kappa: how far the alphas start from the uniform mixture, see `from_scores`; 0 for the usual start.
@@ -49,7 +48,7 @@ class Operations(Shrinkage):
         folder: str | Path | None = None,
         n_archs: int = 1000,
         keep: int = 3,
-        limits: Mapping[str, Any] | None = None,
+        constraint: ConstraintFactory | None = None,
         channels: int | None = None,
         workers: int | None = None,
         kappa: float = 0.0,
@@ -61,14 +60,14 @@ class Operations(Shrinkage):
         self.folder = None if folder is None else Path(folder)
         self.n_archs = n_archs
         self.keep = keep
-        self.limits = Limits(**(limits or {}))
+        self.constraint = constraint
         self.channels = channels
         self.workers = workers
         self.kappa = kappa
 
     def check(self, task: Task) -> None:
         """See `Shrinkage.check`."""
-        self.limits.accept(task)
+        accepting(self.constraint, task)
         Scorer(self.estimator, task, self.channels, self.workers)
 
     def look(self, task: Task) -> Shrunk:
@@ -76,7 +75,7 @@ class Operations(Shrinkage):
         space = task.space
         generator = torch.Generator().manual_seed(seeds.derive(task.seed, seeds.SHRINKAGE))
         scorer = Scorer(self.estimator, task, self.channels, self.workers, self.folder)
-        sample = drawn(space, self.n_archs, acceptable(task, self.limits), generator)
+        sample = drawn(space, self.n_archs, acceptable(task, self.constraint), generator)
         scorer.ask(sample, "shrinkage")
         values = scorer.scores(sample)
         known = [one for one, finite in zip(sample, values.isfinite().tolist(), strict=True) if finite]

@@ -15,6 +15,8 @@ from search_spaces.nasbench201 import NASBench201
 from search_spaces.nasbench_macro import NASBenchMacro
 from search_spaces.robust_darts import RobustDARTS
 from supernet.drawing import to_array
+from supernet.errors import UserError
+from supernet.estimators.cost import Cost
 from supernet.shrinkage import record
 from supernet.shrinkage.report import report
 from supernet.warm_start.alphas import starting_alphas
@@ -47,10 +49,10 @@ SPACES = {
 PAIRS = [(name, space) for name in NAMES for space in SPACES if name != "deisomorphic" or SPACES[space].size() < 1e5]
 
 
-def shrinkage(name: str, **changes):
+def shrinkage(name: str, *overrides: str, **changes):
     """The file with small numbers and the number of parameters for a score."""
     estimator = ["estimator@shrinkage.estimator=parameters"] if "estimator" in settings(name) else []
-    cfg = composed("search", f"shrinkage={name}", *estimator, "run_dir=.").shrinkage
+    cfg = composed("search", f"shrinkage={name}", *estimator, "run_dir=.", *overrides).shrinkage
     small = {key: value for key, value in TINY.items() if key in cfg}
     folder = {"folder": None} if "folder" in cfg else {}
     return instantiate(OmegaConf.merge(cfg, small, folder, changes))
@@ -109,7 +111,14 @@ def test_what_was_found_is_read_back_drawn_and_a_function_of_the_seed(name, spac
         assert shrinkage(name)(task(before, size=16)).space.pool == found.space.pool
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "limits" in settings(name)])
-def test_limits_are_checked_before_any_work(name):
-    with pytest.raises(ValueError, match="the cheapest architecture"):
-        shrinkage(name, limits={"parameters": 3}).check(task(SPACES["nasbench201"]))
+@pytest.mark.parametrize("name", [name for name in NAMES if "constraint" in settings(name)])
+def test_the_constraint_of_the_search_holds_and_is_checked_before_any_work(name):
+    space = SPACES["nasbench201"]
+    with pytest.raises(UserError, match="no architecture was found that satisfies it"):
+        shrinkage(name, "constraint=parameters", "constraint.most=3").check(task(space))
+    if shrinkage(name).leaves_pool:
+        cost = Cost(task(space), "parameters")
+        costs = sorted(cost.measurements(one) for one in filter(space.is_valid, space.enumerate()))
+        (middle,) = costs[len(costs) // 2]
+        left = shrinkage(name, "constraint=parameters", f"constraint.most={middle}")(task(space)).space
+        assert all(cost.measurements(one) <= (middle,) for one in left.pool)

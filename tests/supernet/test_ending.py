@@ -215,7 +215,7 @@ def test_a_genotype_of_another_space_in_the_folder_stops_a_resumed_search(finish
         ),
         (
             ("constraint=parameters", "constraint.most=1e4", "selection=perturbation"),
-            "and selection=perturbation does not; the loss of the alphas has cost=",
+            "and selection=perturbation does not; shrinkage=lissnas leaves only architectures that satisfy it",
         ),
         (
             ("constraint=parameters", "selection=evolution"),

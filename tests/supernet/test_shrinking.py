@@ -8,6 +8,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from search_spaces.nasbench201 import NASBench201
+from search_spaces.network import parameters
 from supernet.alphas import Alphas
 from supernet.search import main
 from supernet.shrinkage import record, scorer
@@ -176,6 +177,12 @@ def test_without_a_pool_everything_goes_on_as_before(tmp_path, monkeypatch):
     assert left.contains(found(only_run(tmp_path)))
 
 
+def test_a_search_by_alphas_may_be_constrained_by_what_is_left(tmp_path, monkeypatch):
+    constraint = ("constraint=parameters", "constraint.most=9000")
+    assert run(monkeypatch, main, *TINY, *RANDOM, *constraint, f"log_dir={tmp_path}") == 0
+    assert parameters(SPACE.network(found(only_run(tmp_path)))) <= 9000
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -188,7 +195,10 @@ def test_without_a_pool_everything_goes_on_as_before(tmp_path, monkeypatch):
             "leave the stages out",
         ),
         ((*RANDOM, "relaxation=uniform"), "learns no alphas to read an architecture from"),
-        (("shrinkage=lissnas", "shrinkage.limits.parameters=10"), "the cheapest architecture of nasbench201 has"),
+        (
+            ("shrinkage=lissnas", "constraint=parameters", "constraint.most=10"),
+            "constraint.most=10: no architecture was found that satisfies it",
+        ),
         (("shrinkage=lissnas", "shrinkage.kappa=0.9"), "kappa is 0.9"),
         (("shrinkage=lissnas", "shrinkage.estimator.batch_size=500"), "batch_size is 500, but there are 40 images"),
     ],

@@ -1,3 +1,4 @@
+import functools
 import itertools
 import math
 from typing import ClassVar
@@ -9,7 +10,10 @@ from search_spaces.darts import DARTS
 from search_spaces.nasbench201 import NASBench201, benchmark_order
 from supernet.benchmarks.nasbench201 import NASBench201Table
 from supernet.costs.tables import counted
+from supernet.errors import UserError
 from supernet.estimators.base import Estimator, Measured
+from supernet.estimators.constraint import Constraint
+from supernet.estimators.cost import Cost
 from supernet.shrinkage.diversity import mean_distance
 from supernet.shrinkage.lissnas import LISSNAS, within
 from tests.supernet.estimators.tasks import SMALL, task
@@ -17,6 +21,10 @@ from tests.supernet.warm_start.planted import Planted
 
 TWO = DARTS(channels=4, layers=3)
 SMALL_RUN = {"n_archs": 100, "smallest": 60, "diversity": 0.0, "kappa": 0.0, "workers": 1}
+
+
+def at_most(parameters):
+    return functools.partial(Constraint, cost=functools.partial(Cost, unit="parameters"), most=parameters)
 
 
 class Asked(Planted):
@@ -139,11 +147,11 @@ def test_an_estimator_that_says_nothing_is_refused():
         LISSNAS(Nothing, **SMALL_RUN)(task())
 
 
-def test_limits_hold_for_whatever_is_scored():
+def test_a_constraint_holds_for_whatever_is_scored():
     table = counted(SMALL, (3, 8, 8), "parameters")
     most = sorted(table.of(one) for one in SMALL.sample(301, torch.Generator().manual_seed(0)))[150]
     Asked.seen.clear()
-    outcome = LISSNAS(Asked, limits={"parameters": most}, **SMALL_RUN)(task())
+    outcome = LISSNAS(Asked, constraint=at_most(most), **SMALL_RUN)(task())
     assert all(table.of(one) <= most for one in Asked.seen)
     assert len(outcome.space.pool) == 60
 
@@ -195,7 +203,6 @@ def test_alphas_start_at_a_power_of_the_pools_frequencies():
         ({"neighbours": 0}, "neighbours is 0"),
         ({"smallest": 2.5}, "smallest is 2.5"),
         ({"kappa": 0.6}, "kappa is 0.6"),
-        ({"limits": {"milliseconds": 3.0}}, "belong together"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
@@ -203,7 +210,7 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
         LISSNAS(Planted, **settings)
 
 
-def test_limits_that_nothing_meets_are_refused_before_any_work():
-    shrinkage = LISSNAS(Planted, limits={"parameters": 10})
-    with pytest.raises(ValueError, match="the cheapest architecture of nasbench201 has"):
+def test_a_constraint_that_nothing_meets_is_refused_before_any_work():
+    shrinkage = LISSNAS(Planted, constraint=at_most(10))
+    with pytest.raises(UserError, match="no architecture was found that satisfies it"):
         shrinkage.check(task(NASBench201(channels=4, cells_per_stage=1)))
