@@ -52,6 +52,9 @@ def launch(task: Task, config: str, follow: Callable[[list[str]], list[str]] = l
         sys.argv += _resume_arguments(sys.argv[1:])
         sys.argv += follow(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=config)(_guarded(task, debugging))()
+    except BrokenPipeError:  # whoever reads the output, such as `--help | head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except Exception as error:
         if debugging or (message := explain(error, config)) is None:
             raise

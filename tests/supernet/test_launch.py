@@ -2,11 +2,13 @@
 
 import errno
 import re
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
 
-from supernet import evaluate, search, train
+from supernet import evaluate, fit, latency, search, train
 from supernet.launch import explain, known_keys
 from tests.commands import TINY, run
 
@@ -144,16 +146,30 @@ def test_known_keys_are_dotted_and_hide_what_is_internal():
     assert not any("_target_" in key for key in keys)
 
 
-@pytest.mark.parametrize("main", [search.main, train.main, evaluate.main])
-def test_help_shows_examples_groups_and_settings(main, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("main", "example"),
+    [
+        (search.main, "python search.py resume="),
+        (train.main, "python train.py genotype="),
+        (evaluate.main, "python -m supernet.evaluate -m estimator="),
+        (fit.main, "python -m supernet.fit trained="),
+        (latency.main, "python -m supernet.latency search_space="),
+    ],
+)
+def test_help_shows_examples_groups_and_settings(main, example, monkeypatch, capsys):
     assert run(monkeypatch, main, "--help") == 0
     out = capsys.readouterr().out
     for part in (
-        "search.py resume=",
+        example,
         "relaxation: dirichlet, ",
-        "recipe: darts, ",
-        "recipe=",
         "seed: 0",
         "--config-dir",
     ):
         assert part in out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m supernet.latency --help | head -n 1"
+    found = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("Measures")
+    assert "Traceback" not in found.stderr
