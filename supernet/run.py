@@ -5,19 +5,24 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf
+import torch
+from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from search_spaces.architecture import Architecture
 from supernet.benchmarks.base import Benchmark
 from supernet.callbacks.checkpoint import AtomicCheckpointIO, EpochCheckpoint, newest_checkpoint
-from supernet.compose import build, save_config, settled
+from supernet.compose import build, read_config, save_config, settled
 from supernet.errors import UserError
 from supernet.files import shown
+from supernet.strategies.launching import Order, run_workers
+from supernet.strategies.places import Places, places
+from supernet.strategies.replicated import Replicated
 
 log = logging.getLogger("supernet")
 CHECKPOINTS = "checkpoints"
@@ -25,25 +30,58 @@ CHECKPOINTS = "checkpoints"
 for noisy in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
     logging.getLogger(noisy).setLevel(logging.WARNING)
 # What Lightning warns about and a user can do nothing about, or has no reason to.
-for harmless in (".*treespec, LeafSpec.*", ".*smaller than the logging interval.*", ".*does not have many workers.*"):
+for harmless in (
+    ".*treespec, LeafSpec.*", ".*smaller than the logging interval.*", ".*does not have many workers.*",
+    ".*when logging on epoch level in distributed setting.*",  # what is not averaged is the same in all processes
+):  # fmt: skip
     warnings.filterwarnings("ignore", message=harmless)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's configuration and folder, and the checkpoint it goes on from, if any."""
+    """A run's configuration and folder, and the checkpoint it goes on from, if any.
+
+    Attributes:
+        cfg: the configuration.
+        folder: the run's folder.
+        checkpoint: to go on from.
+        resumed: whether files of an earlier start count.
+        places: the processes that train. Where they are several, this one starts them, and does all else alone.
+        worker: whether this is one of them.
+    """
 
     cfg: DictConfig
     folder: Path
     checkpoint: Path | None
     resumed: bool = False
+    places: Places = Places("cpu", (0,))
+    worker: bool = False
 
     @classmethod
     def start(cls, cfg: DictConfig) -> Run:
         """A new run, or with ``cfg.resume`` the one in that folder with the configuration it was started with."""
         resumed, cfg = bool(cfg.resume), settled(cfg)
         folder = Path(cfg.run_dir)
-        return cls(cfg, folder, newest_checkpoint(folder / CHECKPOINTS) if resumed else None, resumed)
+        checkpoint = newest_checkpoint(folder / CHECKPOINTS) if resumed else None
+        return cls(cfg, folder, checkpoint, resumed, places_of(cfg.trainer))
+
+    @classmethod
+    def of_worker(cls, order: Order) -> Run:
+        """The same as one of the processes that train sees it; what was done before is read from the folder."""
+        folder = Path(order.folder)
+        cfg = read_config(folder, "resume")
+        checkpoint = None if order.checkpoint is None else Path(order.checkpoint)
+        return cls(cfg, folder, checkpoint, True, places_of(cfg.trainer), worker=True)
+
+    @property
+    def follows(self) -> bool:
+        """Whether all but the training is done on another node, or by another of the processes started there."""
+        return not self.places.leads
+
+    def follow(self) -> None:
+        """Train with the others, as the leading process says."""
+        if self.cfg.epochs:
+            run_workers(self.places, None, self.cfg.trainer.timeout)
 
     @property
     def shown(self) -> str:
@@ -56,9 +94,25 @@ class Run:
         # Outputs go to the run's folder, whatever a saved configuration says.
         place = {"save_dir": str(self.folder), "name": "", "version": ""}
         logger = build(self.cfg.logger, "logger", **place, **self._purge()) if self.cfg.logger else False
+        node = self.cfg.trainer.copy()
+        with open_dict(node):
+            options = {name: node.pop(name, None) for name in ("devices", "num_nodes", "timeout", "sync_batchnorm")}
+        plugins: list[Any] = [AtomicCheckpointIO()]
+        first = 1 if self.places.accelerator == "cpu" else [self.places.devices[0]]
+        if self.worker:
+            several = len(self.places.devices) if first == 1 else list(self.places.devices)
+            shared = {
+                "devices": several,
+                "num_nodes": self.places.nodes,
+                "strategy": Replicated(timedelta(seconds=options["timeout"]), bool(options["sync_batchnorm"])),
+                **self._share(node.get("limit_val_batches")),
+            }
+        else:
+            shared = {"devices": first}
         trainer: pl.Trainer = build(
-            self.cfg.trainer,
+            node,
             "trainer",
+            **shared,
             default_root_dir=str(self.folder),
             callbacks=[
                 *configured,
@@ -67,13 +121,11 @@ class Run:
             ],
             logger=logger,
             enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in configured),
-            plugins=[AtomicCheckpointIO()],
+            plugins=plugins,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
             enable_model_summary=False,
         )
-        if trainer.world_size > 1:
-            raise UserError(f"a run uses one device in this version, not {trainer.world_size}; use trainer.devices=1")
         return trainer
 
     def prepare(self, module: pl.LightningModule) -> None:
@@ -88,19 +140,47 @@ class Run:
         save_config(self.cfg, self.folder)
 
     def fit(self, trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule) -> None:
-        """Save the configuration (see `prepare`), then train from the checkpoint or from the start."""
-        self.prepare(module)
-        if self.checkpoint:
-            log.info("going on from %s", self.checkpoint)
+        """Save the configuration (see `prepare`), then train from the checkpoint or from the start.
+
+        Where several processes train, they do so now, and the trainer here takes over what they have come to.
+        """
+        checkpoint = self.checkpoint
+        if not self.worker:
+            self.prepare(module)
+            if checkpoint:
+                log.info("going on from %s", checkpoint)
         try:
-            trainer.fit(module, data, ckpt_path=self.checkpoint, weights_only=True)
-        except SystemExit:  # Lightning's answer to Ctrl-C; it ends a sweep too
-            log.error("interrupted; go on with resume=%s", self.shown)
-            raise
+            if self.places.size > 1 and not self.worker:
+                checkpoint = self._fit_in_processes()
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        except (SystemExit, KeyboardInterrupt) as error:  # Lightning's answer to Ctrl-C; it ends a sweep too
+            if not self.worker:
+                log.error("interrupted; go on with resume=%s", self.shown)
+            raise error if isinstance(error, SystemExit) else SystemExit(1) from error
         except RuntimeError as error:
             if self.checkpoint and "loading state_dict" in str(error):
                 raise UserError(f"{self.checkpoint} does not fit the configuration of {self.folder}") from error
             raise
+
+    def _fit_in_processes(self) -> Path | None:
+        """Train in the run's processes; the checkpoint of their last epoch."""
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()  # what came before the training was done here, on the first of the devices
+        start = None if self.checkpoint is None else str(self.checkpoint)
+        log.info("training in %d processes", self.places.size)
+        run_workers(self.places, Order(str(self.cfg.task_name), str(self.folder), start), self.cfg.trainer.timeout)
+        return newest_checkpoint(self.folder / CHECKPOINTS)
+
+    def _share(self, limit: int | None) -> dict[str, int]:
+        """A limit to the batches that all processes judge by, as one for this process."""
+        if limit is None:
+            return {}
+        rank = torch.distributed.get_rank()
+        if limit < self.places.size:
+            raise UserError(
+                f"trainer.limit_val_batches={limit} leaves some of {self.places.size} processes without any"
+            )
+        return {"limit_val_batches": len(range(rank, limit, self.places.size))}
 
     def _purge(self) -> dict[str, Any]:
         """For TensorBoard: hide the points of an epoch that is about to run again."""
@@ -110,6 +190,16 @@ class Run:
             return {"purge_step": 0}
         loops = AtomicCheckpointIO().load_checkpoint(self.checkpoint)["loops"]
         return {"purge_step": loops["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]}
+
+
+def places_of(trainer: DictConfig) -> Places:
+    """The processes that a trainer's configuration asks for. Raises `UserError` where they cannot be had."""
+    if trainer.get("strategy") not in (None, "auto"):
+        raise UserError(
+            f"trainer.strategy={trainer.strategy}: several processes are started from the run's own folder, so that they "
+            "are right in a sweep too; leave the strategy out and use trainer=ddp trainer.devices=<number>"
+        )
+    return places(str(trainer.accelerator), trainer.devices, int(trainer.get("num_nodes") or 1))
 
 
 def result_table(title: str, rows: dict[str, str], found: Architecture, benchmark: Benchmark | None) -> Table:

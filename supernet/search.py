@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +31,7 @@ from supernet.modules.search import SearchModule, check_precision
 from supernet.run import Run, flat, log, result_table
 from supernet.selection.base import Selected, Selection
 from supernet.shrinkage.base import Shrinkage, Shrunk
+from supernet.strategies.launching import Order
 from supernet.warm_start.alphas import starting_alphas
 from supernet.warm_start.base import Outcome, WarmStart
 
@@ -42,6 +44,19 @@ def main() -> None:
 def search(cfg: DictConfig) -> float:
     """Run one search and return the value of ``cfg.objective``, what a sweep maximises."""
     run = Run.start(cfg)
+    if run.follows:
+        run.follow()
+        return math.nan
+    return searched(run)
+
+
+def work(order: Order) -> None:
+    """The part of one of several processes in a search: training the supernet."""
+    searched(Run.of_worker(order))
+
+
+def searched(run: Run) -> float:
+    """The value of the objective after the search in a run; not a number in a process that only trains."""
     cfg = run.cfg
     relaxation, formulation = build(cfg.relaxation, "relaxation"), build(cfg.formulation, "formulation")
     check_precision(cfg.trainer.precision, formulation)
@@ -75,13 +90,14 @@ def search(cfg: DictConfig) -> float:
     module = assemble(space)
     history = History(run.folder)
     hparams = HParams(flat(cfg))
-    trainer = run.trainer(history, hparams)
-    log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
+    trainer = run.trainer(history, *([] if run.worker else [hparams]))
+    if not run.worker:
+        log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
     outcome: Outcome | None = None
     shrunk: Shrunk | None = None
     if shrinkage is not None or warm_start is not None or selection is not None:
         task = Task(space, samples(images, cfg.seed), cfg.seed, trainer.strategy.root_device)
-    if selection is not None:
+    if selection is not None and not run.worker:
         ending.check_selection(selection, task)
     if warm_start is not None:
         beginning.check(warm_start, task, relaxation, selection, trainer)
@@ -98,6 +114,8 @@ def search(cfg: DictConfig) -> float:
         module.alphas.start_at(starting_alphas(relaxation, start, module.space.allowed))
     if cfg.epochs:
         run.fit(trainer, module, SearchData(images))
+        if run.worker:
+            return math.nan
     else:
         run.prepare(module)
         images.to(trainer.strategy.root_device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 
 import torch
 from omegaconf import DictConfig, open_dict
@@ -23,6 +24,7 @@ from supernet.genotype import git_revision, resolve, versions
 from supernet.launch import launch
 from supernet.modules.train import TrainModule
 from supernet.run import Run, flat, result_table
+from supernet.strategies.launching import Order
 
 log = logging.getLogger("supernet")
 METRICS = "metrics.json"
@@ -36,6 +38,19 @@ def main() -> None:
 def train(cfg: DictConfig) -> float:
     """Train one architecture and return its test accuracy after the last epoch."""
     run = Run.start(cfg)
+    if run.follows:
+        run.follow()
+        return math.nan
+    return trained(run)
+
+
+def work(order: Order) -> None:
+    """The part of one of several processes in a training."""
+    trained(Run.of_worker(order))
+
+
+def trained(run: Run) -> float:
+    """The test accuracy after the training in a run; not a number in a process that only trains."""
     cfg = run.cfg
     genotype = resolve(str(cfg.genotype))
     if cfg.get("data") is None:
@@ -66,9 +81,12 @@ def train(cfg: DictConfig) -> float:
         auxiliary_weight=cfg.auxiliary_weight,
     )
     history = History(run.folder)
-    trainer = run.trainer(history, HParams(flat(cfg)))
-    log.info("training %s on %s, %s, in %s", text, cfg.choices.data, trainer.strategy.root_device, run.shown)
+    trainer = run.trainer(history, *([] if run.worker else [HParams(flat(cfg))]))
+    if not run.worker:
+        log.info("training %s on %s, %s, in %s", text, cfg.choices.data, trainer.strategy.root_device, run.shown)
     run.fit(trainer, module, TrainData(images))
+    if run.worker:
+        return math.nan
 
     accuracies = [float(row["accuracy/test"]) for row in history.rows]
     top5 = history.metrics.get("accuracy/test_top5")  # with more than five classes

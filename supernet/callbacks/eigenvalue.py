@@ -7,6 +7,7 @@ Zela, Elsken, Saikia, Marrakchi, Brox and Hutter, "Understanding and Robustifyin
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,6 +19,8 @@ from supernet.callbacks.rise import Rise
 from supernet.callbacks.rollback import Rollback
 from supernet.callbacks.stages import Stages
 from supernet.callbacks.stopping import Stopping
+from supernet.data.loading import Batch
+from supernet.data.modules import SearchData
 from supernet.errors import UserError
 from supernet.modules.search import SearchModule
 
@@ -96,8 +99,7 @@ class EigenvalueStop(Stopping):
         if module.stage_start != self.stage:
             self.stage = module.stage_start
             self._keep(0)
-        assert trainer.val_dataloaders is not None
-        value = curvature(module, list(itertools.islice(trainer.val_dataloaders, self.batches)), self.tolerance)
+        value = curvature(module, list(itertools.islice(self._batches(trainer), self.batches)), self.tolerance)
         module.log("hessian/eigenvalue", value)
         self.epochs.append(trainer.current_epoch)
         self.values.append(value)
@@ -109,6 +111,15 @@ class EigenvalueStop(Stopping):
             return module.space.parse(self.genotypes[before])
         self.rollback.plan(trainer, before, self.every * (len(self.values) - 1 - before))
         return None
+
+    @staticmethod
+    def _batches(trainer: pl.Trainer) -> Iterable[Batch]:
+        """The same whole batches in every process."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, SearchData):
+            return data.images.batches("valid", shuffle=True)
+        assert trainer.val_dataloaders is not None
+        return trainer.val_dataloaders  # type: ignore[no-any-return]
 
     def _keep(self, count: int) -> None:
         for series in (self.epochs, self.values, self.genotypes):

@@ -24,7 +24,9 @@ def batches_done(trainer: pl.Trainer) -> int:
 
 
 def writer(trainer: pl.Trainer) -> SummaryWriter | None:
-    """TensorBoard's writer, None where TensorBoard is off."""
+    """TensorBoard's writer, None where TensorBoard is off or another process writes."""
+    if not trainer.is_global_zero:
+        return None
     found = [logger.experiment for logger in trainer.loggers if isinstance(logger, pl.loggers.TensorBoardLogger)]
     return found[0] if found else None
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from supernet import seeds
-from supernet.data.loading import Batch, Loader
+from supernet.data.loading import Batch, Loader, Part
 from supernet.data.normalisation import normalisation
 from supernet.data.options import agree, at_least, listed
 from supernet.data.pixels import Pixels
@@ -25,6 +25,9 @@ Split = Literal["train", "valid", "all", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 HALVES, SUBSET, TEST, ORDER, AUGMENT, CONTENT, VIEW = range(100, 107)
 """What a seed is for: apart from the purposes in `supernet.seeds`."""
+
+
+WHOLE = Part()
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Images:
         classes: their names.
         channels: 1 for grey images, 3 for coloured ones.
         size: (h, w) of every image.
+        part: what the loaders give of every pass, where several processes share it.
 
     Raises:
         UserError: where a value makes no sense or does not fit the images.
@@ -101,6 +105,7 @@ class Images:
         self.seed = seed
         self.augmentation = Augmentation(crop_padding, flip, cutout)
         self.device = torch.device("cpu")
+        self.part = WHOLE
         agree("num_classes", num_classes, self.num_classes, f"classes ({listed(self.classes)})")
         agree("channels", channels, self.channels, "channels")
         if num_images is not None:
@@ -147,16 +152,27 @@ class Images:
         shuffle: bool = False,
         augment: bool = False,
         drop_last: bool = False,
+        part: Part = WHOLE,
     ) -> Iterator[Batch]:
-        """One pass over a split, from its batch number ``start`` on; ``drop_last`` leaves out an incomplete batch."""
-        part, order, size = self._set(split), self.positions(split), self.batch_size
+        """One pass over a split, from its batch number ``start`` on; ``drop_last`` leaves out an incomplete batch.
+
+        What processes take of a pass is together the whole of it. With ``drop_last``, in training, each takes its share
+        of every batch; without, each takes whole batches in turn, as some networks are judged with the statistics of
+        a batch.
+        """
+        source, order, size = self._set(split), self.positions(split), self.batch_size
         if shuffle:
             order = order[torch.randperm(len(order), generator=self._generator(ORDER, split, epoch))]
         draws = self.augmentation.draw(len(order), self.size, self._generator(AUGMENT, split, epoch))
-        rest = slice(start * size, len(order) // size * size if drop_last else len(order))
-        order, draws = order[rest], draws[:, rest].to(self.device)
-        labels, mean, std = (tensor.to(self.device) for tensor in (part.labels[order], self.mean, self.std))
-        pixels = part.pixels.varied(self._seed(VIEW, split, epoch)) if augment else part.pixels
+        if drop_last:
+            first, size = part.number * size // part.of, size // part.of
+            taken = torch.arange(len(order) // self.batch_size * self.batch_size).view(-1, self.batch_size)
+            taken = taken[start:, first : first + size].flatten()
+        else:
+            taken = torch.cat([torch.arange(0), *torch.arange(len(order)).split(size)[part.number :: part.of][start:]])
+        order, draws = order[taken], draws[:, taken].to(self.device)
+        labels, mean, std = (tensor.to(self.device) for tensor in (source.labels[order], self.mean, self.std))
+        pixels = source.pixels.varied(self._seed(VIEW, split, epoch)) if augment else source.pixels
         for number, raw in enumerate(pixels.batches(order, size)):
             here = slice(number * size, (number + 1) * size)
             images = self.augmentation(raw, draws[:, here], mean, std) if augment else normalize(raw, mean, std)
@@ -184,10 +200,31 @@ class Images:
             )
 
         def batches(epoch: int, start: int) -> Iterator[Batch]:
-            return self.batches(split, epoch, start, shuffle=shuffle, augment=augment, drop_last=drop_last)
+            options = {"shuffle": shuffle, "augment": augment, "drop_last": drop_last}
+            return self.batches(split, epoch, start, **options, part=self.part)
 
-        length = count // self.batch_size if drop_last else -(-count // self.batch_size)
+        def length() -> int:
+            if drop_last:
+                return count // self.batch_size
+            whole = -(-count // self.batch_size)
+            return len(range(self.part.number, whole, self.part.of))
+
         return Loader(batches, length, epoch)
+
+    def share(self, part: Part) -> None:
+        """Let the loaders give this part of every pass.
+
+        Raises `UserError` where they cannot share a batch equally, or would not all have one to judge by.
+        """
+        if self.batch_size % part.of:
+            raise UserError(f"batch_size={self.batch_size} cannot be shared by {part.of} processes; use a multiple")
+        for split in ("valid", "test") if part.of > 1 else ():
+            if (batches := -(-len(self.positions(split)) // self.batch_size)) < part.of:
+                raise UserError(
+                    f"the images of {split!r} are {batches} batches, fewer than the {part.of} processes; "
+                    "use a smaller batch_size, or fewer processes"
+                )
+        self.part = part
 
     @cached_property
     def _valid(self) -> Tensor:

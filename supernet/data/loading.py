@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from torch import Tensor
 
 Batch = tuple[Tensor, Tensor]
 """Images ``(batch, channels, h, w)``, normalised float32 in channels-last memory order, and labels ``(batch,)``."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of a pass a process takes: its number, from 0 on, and how many processes there are."""
+
+    number: int = 0
+    of: int = 1
 
 
 class Loader:
@@ -21,11 +30,13 @@ class Loader:
 
     Args:
         batches: called with epoch and first batch number, gives the rest of the pass.
-        length: the number of batches in a whole pass.
+        length: gives the number of batches in a whole pass.
         epoch: names the current epoch.
     """
 
-    def __init__(self, batches: Callable[[int, int], Iterator[Batch]], length: int, epoch: Callable[[], int]) -> None:
+    def __init__(
+        self, batches: Callable[[int, int], Iterator[Batch]], length: Callable[[], int], epoch: Callable[[], int]
+    ) -> None:
         self._batches = batches
         self._length = length
         self._epoch = epoch
@@ -33,7 +44,7 @@ class Loader:
         self._resume = (0, 0)
 
     def __len__(self) -> int:
-        return self._length
+        return self._length()
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self._epoch()

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities import CombinedLoader
 
 from supernet.data.images import Images
-from supernet.data.loading import Loader
+from supernet.data.loading import Loader, Part
 
 
 class ImageData(pl.LightningDataModule):
@@ -21,9 +21,10 @@ class ImageData(pl.LightningDataModule):
         self.images = images
 
     def setup(self, stage: str) -> None:
-        """Move the images to the trainer's device."""
+        """Move the images to the trainer's device, and take this process's part of every pass."""
         assert self.trainer is not None
         self.images.to(self.trainer.strategy.root_device)
+        self.images.share(Part(self.trainer.global_rank, self.trainer.world_size))
 
     def epoch(self) -> int:
         """The trainer's current epoch."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from supernet.gradients import detached, grad
+from supernet.gradients import detached, grad, vjp
 
 Batch = tuple[Tensor, Tensor]
 """Images ``(batch, channels, h, w)`` and labels ``(batch,)``."""
@@ -30,6 +30,7 @@ class Problem:
         momentum: of the weights' optimizer.
         weight_decay: of the weights' optimizer.
         buffers: the optimizer's momentum buffer of each weight; None before its first step and without momentum.
+        reduce: the mean over all processes of what each has computed of its part of a batch.
     """
 
     weights: Sequence[Tensor]
@@ -40,9 +41,10 @@ class Problem:
     momentum: float = 0.0
     weight_decay: float = 0.0
     buffers: Sequence[Tensor] | None = None
+    reduce: Callable[[Sequence[Tensor]], Gradients] = tuple
 
     def value(self, weights: Sequence[Tensor], arch: Sequence[Tensor], batch: Batch) -> Tensor:
-        """The loss, averaged over the draws, with its graph."""
+        """The loss, averaged over the draws, with its graph: of this process's part of the batch alone."""
         total = self.loss(weights, arch, batch, 0)
         for sample in range(1, self.samples):
             total = total + self.loss(weights, arch, batch, sample)
@@ -51,12 +53,18 @@ class Problem:
     def grad(
         self, weights: Sequence[Tensor], arch: Sequence[Tensor], batch: Batch, inputs: Sequence[Tensor]
     ) -> Gradients:
-        """The gradient of `value` for ``inputs``, one draw after the other, so that one graph is alive at a time."""
+        """The gradient of the whole batch's loss for ``inputs``; one draw after the other, one graph alive at a time."""
         total = grad(self.loss(weights, arch, batch, 0), inputs)
         for sample in range(1, self.samples):
             more = grad(self.loss(weights, arch, batch, sample), inputs)
             total = tuple(a + b for a, b in zip(total, more, strict=True))
-        return tuple(g / self.samples for g in total) if self.samples > 1 else total
+        return self.reduce(tuple(g / self.samples for g in total) if self.samples > 1 else total)
+
+    def vjp(
+        self, outputs: Sequence[Tensor], inputs: Sequence[Tensor], vector: Sequence[Tensor], retain_graph: bool = False
+    ) -> Gradients:
+        """`supernet.gradients.vjp` for the whole batch, of outputs that were made from `value`."""
+        return self.reduce(vjp(outputs, inputs, vector, retain_graph))
 
     def virtual_step(self, grads: Sequence[Tensor]) -> list[Tensor]:
         """The weights after one step of SGD: ``w - lr (momentum * buffer + g + weight_decay * w)`` (Liu et al., 2019).
@@ -72,7 +80,10 @@ class Problem:
 
 
 class Formulation(ABC):
-    """Computes gradients for alpha and w; it never steps an optimizer and never averages over processes.
+    """Computes gradients for alpha and w; it never steps an optimizer.
+
+    With several processes, each of which has its part of a batch, all its numbers are those of the whole batch: it forms
+    them by `Problem.grad` and `Problem.vjp`, which average over the processes.
 
     Attributes:
         simultaneous: True where alpha and w move at once, with gradients at the same point from `joint_grads`; False

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from supernet.formulations.base import Batch, Formulation, Gradients, Problem
-from supernet.gradients import detached, directional, grad, leaves, neumann, vjp
+from supernet.gradients import detached, directional, grad, leaves, neumann
 
 
 class Implicit(Formulation):
@@ -53,8 +53,8 @@ class Implicit(Formulation):
 
     def _exact(self, problem: Problem, train: Batch, v: Gradients) -> Gradients:
         d = grad(problem.value(problem.weights, problem.arch, train), problem.weights, create_graph=True)
-        s = neumann(lambda p: vjp(d, problem.weights, p, retain_graph=True), v, problem.lr, self.terms)
-        return vjp(d, problem.arch, s)
+        s = neumann(lambda p: problem.vjp(d, problem.weights, p, retain_graph=True), v, problem.lr, self.terms)
+        return problem.vjp(d, problem.arch, s)
 
     def _by_differences(self, problem: Problem, train: Batch, v: Gradients) -> Gradients:
         def d_w(weights: Sequence[Tensor]) -> Gradients:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 
 from supernet.formulations.base import Batch, Gradients, Problem
-from supernet.gradients import detached, directional, grad, leaves, vjp
+from supernet.gradients import detached, directional, grad, leaves
 
 Parts = Sequence[tuple[float, Batch]]
 """The outer loss: the scale and the batch of each of its parts."""
@@ -49,9 +49,9 @@ def _by_differences(problem: Problem, train: Batch, parts: Parts, epsilon: float
 
 def _by_double_backward(problem: Problem, train: Batch, parts: Parts) -> Gradients:
     v = grad(problem.value(problem.weights, problem.arch, train), problem.weights, create_graph=True)
-    moved = problem.virtual_step(v)
+    moved = problem.virtual_step(problem.reduce(detached(v)))
     direct, d = _outer(problem, leaves(moved), parts)
-    return tuple(torch._foreach_add(direct, vjp(moved, problem.arch, d)))
+    return tuple(torch._foreach_sub(direct, problem.vjp(v, problem.arch, d), alpha=problem.lr))
 
 
 def _outer(problem: Problem, weights: Sequence[torch.Tensor], parts: Parts) -> tuple[Gradients, Gradients]:

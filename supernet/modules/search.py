@@ -19,7 +19,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from search_spaces.architecture import Architecture
 from search_spaces.network import Network, widening
 from search_spaces.space import SearchSpace
-from supernet import gradients, seeds
+from supernet import averages, gradients, seeds
 from supernet.alphas import Alphas, Mixture
 from supernet.costs.base import CostTerm
 from supernet.errors import UserError
@@ -262,8 +262,8 @@ class SearchModule(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Refuse what would give silently wrong gradients."""
         check_precision(self.trainer.precision, self.formulation)
-        if self.trainer.world_size > 1:
-            raise UserError(f"a search runs on one device, not {self.trainer.world_size}; use trainer.devices=1")
+        if self.trainer.world_size != averages.processes():
+            raise UserError("a search in several processes averages its gradients itself; use trainer=ddp")
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its scheduler, Adam for the alphas (unless configured otherwise)."""
@@ -335,6 +335,7 @@ class SearchModule(pl.LightningModule):
             momentum=group.get("momentum", 0.0),
             weight_decay=group.get("weight_decay", 0.0),
             buffers=buffers if len(buffers) == len(states) else None,
+            reduce=averages.mean,
         )
         return problem, dataclasses.replace(problem, loss=functools.partial(loss, True))
 
@@ -387,7 +388,9 @@ class SearchModule(pl.LightningModule):
         optimizer.step()
 
     def on_train_epoch_end(self) -> None:
-        """Advance the learning rate of the weights."""
+        """Advance the learning rate of the weights; make sure that all processes still search the same."""
+        if not averages.equal(self.alphas.tensors()):
+            raise RuntimeError("the alphas are not the same in all processes; please report this")
         scheduler = self.lr_schedulers()
         assert isinstance(scheduler, LRScheduler)
         scheduler.step()
@@ -395,7 +398,9 @@ class SearchModule(pl.LightningModule):
     # ------------------------------------------------------------------------------------------------ validation
 
     def on_validation_epoch_start(self) -> None:
-        """Read off the architecture once for all batches."""
+        """Read off the architecture once for all batches; let all processes judge with the same running statistics."""
+        running = [getattr(layer, name) for layer in self._norms for name in ("running_mean", "running_var")]
+        torch._foreach_copy_(running, averages.mean(running))
         self._discretized = [self.discretized()]
         self._mixture = self.alphas.judged()
         if self.relaxation.batch_statistics:
@@ -406,7 +411,7 @@ class SearchModule(pl.LightningModule):
         """The supernet under the mixture that is judged, and the discretized architecture with inherited weights."""
         images, labels = batch
         logits = self.network(images, self._mixture.weights, self._mixture.edges)
-        self.log("loss/supernet", F.cross_entropy(logits, labels), batch_size=len(labels))
+        self.log("loss/supernet", F.cross_entropy(logits, labels), batch_size=len(labels), sync_dist=True)
         self._accuracy("supernet").update(logits, labels)
         self._accuracy("discretized").update(self._discretized[0](images), labels)
 
@@ -434,6 +439,6 @@ class SearchModule(pl.LightningModule):
         for level, (loss, logits) in seen.items():
             labels = batches[level][1]
             self.log(f"step/loss_{level}", loss, prog_bar=True)
-            self.log(f"loss/{level}", loss, on_step=False, on_epoch=True, batch_size=len(labels))
+            self.log(f"loss/{level}", loss, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
             self._accuracy(level).update(logits, labels)
             self.log(f"accuracy/{level}", self._accuracy(level), on_step=False, on_epoch=True, prog_bar=True)

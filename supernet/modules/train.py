@@ -106,7 +106,7 @@ class TrainModule(pl.LightningModule):
         images, labels = batch
         logits, auxiliary = self.network.both(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        log = functools.partial(self.log, on_step=False, on_epoch=True, batch_size=len(labels))
+        log = functools.partial(self.log, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
         self.train_accuracy.update(logits, labels)
         log("loss/train", loss, prog_bar=True)
         log("accuracy/train", self.train_accuracy, prog_bar=True)
@@ -121,7 +121,7 @@ class TrainModule(pl.LightningModule):
         images, labels = batch
         logits = self.network(images)
         self.test_accuracy.update(logits, labels)
-        self.log("loss/test", F.cross_entropy(logits, labels), batch_size=len(labels))
+        self.log("loss/test", F.cross_entropy(logits, labels), batch_size=len(labels), sync_dist=True)
         self.log("accuracy/test", self.test_accuracy, prog_bar=True)
         if self.test_top5 is not None:
             self.test_top5.update(logits, labels)

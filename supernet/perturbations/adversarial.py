@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
+from supernet.averages import mean
 from supernet.gradients import grad
 from supernet.perturbations.base import Perturbation, Weights, project
 
@@ -40,12 +41,13 @@ class AdversarialPerturbation(Perturbation):
         moved = self.uniform(weights, allowed, generator)
         for _ in range(self.steps):
             inputs = {cell: table.requires_grad_() for cell, table in moved.items()}
-            slopes = grad(loss(inputs), list(inputs.values()))
+            slopes = mean(grad(loss(inputs), list(inputs.values())))
             moved = {}
             for (cell, table), slope in zip(inputs.items(), slopes, strict=True):
                 stepped = table.detach() + 2 * self.epsilon / self.steps * slope.sign()
                 boxed = torch.minimum(torch.maximum(stepped, start[cell] - self.epsilon), start[cell] + self.epsilon)
                 moved[cell] = project(boxed, allowed[cell])
         with torch.no_grad():
-            better = loss(moved) > loss(start)
+            after, before = mean([loss(moved), loss(start)])
+        better = after > before
         return {cell: torch.where(better, table, start[cell]) for cell, table in moved.items()}

@@ -1,0 +1,93 @@
+"""Where a run's processes are: how many, on which devices and nodes, and who starts them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+from pytorch_lightning.plugins.environments import SLURMEnvironment
+
+from supernet.errors import UserError
+
+
+@dataclass(frozen=True)
+class Places:
+    """The processes of a run.
+
+    Attributes:
+        accelerator: ``cpu``, ``cuda``, ...
+        devices: for each process on a node its device, by number.
+        nodes: how many.
+        node: the number of this one.
+        local: the numbers of the processes that this one starts, on this node.
+        address: of the first node, and its port; None for this machine and any port.
+    """
+
+    accelerator: str
+    devices: tuple[int, ...]
+    nodes: int = 1
+    node: int = 0
+    local: tuple[int, ...] = (0,)
+    address: tuple[str, str] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many processes there are in all."""
+        return len(self.devices) * self.nodes
+
+    @property
+    def leads(self) -> bool:
+        """Whether the first of all processes is started here; whatever is done once is done here."""
+        return self.node == 0 and 0 in self.local
+
+
+def places(accelerator: str, devices: object, nodes: int, environment: Mapping[str, str] = os.environ) -> Places:
+    """Where the processes of a run are to be, from its trainer's settings and from the environment.
+
+    ``torchrun`` and SLURM, with as many tasks as there are devices, start this command once for each process; so may a
+    user with Lightning's variables. Otherwise the command on each node starts all of that node.
+
+    Raises `UserError` for devices that are not there, and where nodes could not find each other.
+    """
+    trainer = bare(accelerator, devices)
+    kind = trainer.accelerator.name()  # type: ignore[attr-defined]
+    numbers = tuple(range(trainer.num_devices)) if kind == "cpu" else tuple(trainer.device_ids)
+    size = len(numbers) * nodes
+    if size == 1:
+        return Places(kind, numbers)
+    every, node = tuple(range(len(numbers))), int(environment.get("NODE_RANK", environment.get("GROUP_RANK", "0")))
+    if "LOCAL_RANK" in environment:
+        local, started = (int(environment["LOCAL_RANK"]),), int(environment.get("WORLD_SIZE", size))
+    elif SLURMEnvironment.detect() and int(environment.get("SLURM_NTASKS", "1")) > 1:
+        slurm = SLURMEnvironment()
+        local, started, node = (slurm.local_rank(),), slurm.world_size(), slurm.node_rank()
+        environment = {**environment, "MASTER_ADDR": slurm.main_address, "MASTER_PORT": str(slurm.main_port)}
+    else:
+        local, started = every, size
+    if started != size or not 0 <= node < nodes or not set(local) <= set(every):
+        raise UserError(
+            f"trainer.devices and trainer.num_nodes make {len(numbers)} processes on each of {nodes} nodes, but this is "
+            f"process {local[0]} on node {node}, of {started} in all; let them agree"
+        )
+    if not {"MASTER_ADDR", "MASTER_PORT"} <= set(environment):
+        if nodes == 1 and local == every:
+            return Places(kind, numbers, local=every)
+        raise UserError(
+            f"trainer.num_nodes={nodes}: start the same command on every node with NODE_RANK (0 to {nodes - 1}), "
+            "MASTER_ADDR (the address of the first) and MASTER_PORT (a free port there) in the environment, or let "
+            "torchrun or SLURM start it"
+        )
+    return Places(kind, numbers, nodes, node, local, (environment["MASTER_ADDR"], environment["MASTER_PORT"]))
+
+
+def bare(accelerator: str, devices: object) -> pl.Trainer:
+    """A trainer that says what there is. Raises `UserError` where it is not there."""
+    try:
+        return pl.Trainer(
+            accelerator=accelerator, devices=devices, logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+    except (ValueError, TypeError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
+        raise UserError(f"trainer: {error}") from error
