@@ -21,7 +21,7 @@ from supernet.compose import build, read_config, save_config, settled
 from supernet.errors import UserError
 from supernet.files import shown
 from supernet.strategies.launching import Order, run_workers
-from supernet.strategies.places import Places, places
+from supernet.strategies.places import ALONE, Places, places
 from supernet.strategies.replicated import Replicated
 
 log = logging.getLogger("supernet")
@@ -54,7 +54,7 @@ class Run:
     folder: Path
     checkpoint: Path | None
     resumed: bool = False
-    places: Places = Places("cpu", (0,))
+    places: Places = ALONE
     worker: bool = False
 
     @classmethod
@@ -196,8 +196,8 @@ def places_of(trainer: DictConfig) -> Places:
     """The processes that a trainer's configuration asks for. Raises `UserError` where they cannot be had."""
     if trainer.get("strategy") not in (None, "auto"):
         raise UserError(
-            f"trainer.strategy={trainer.strategy}: several processes are started from the run's own folder, so that they "
-            "are right in a sweep too; leave the strategy out and use trainer=ddp trainer.devices=<number>"
+            f"trainer.strategy={trainer.strategy}: several processes are started from the run's own folder, so that "
+            "they are right in a sweep too; leave it out and use trainer=ddp trainer.devices=<number>"
         )
     return places(str(trainer.accelerator), trainer.devices, int(trainer.get("num_nodes") or 1))
 

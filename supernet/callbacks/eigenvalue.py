@@ -119,7 +119,7 @@ class EigenvalueStop(Stopping):
         if isinstance(data, SearchData):
             return data.images.batches("valid", shuffle=True)
         assert trainer.val_dataloaders is not None
-        return trainer.val_dataloaders  # type: ignore[no-any-return]
+        return trainer.val_dataloaders
 
     def _keep(self, count: int) -> None:
         for series in (self.epochs, self.values, self.genotypes):

@@ -53,7 +53,7 @@ class Problem:
     def grad(
         self, weights: Sequence[Tensor], arch: Sequence[Tensor], batch: Batch, inputs: Sequence[Tensor]
     ) -> Gradients:
-        """The gradient of the whole batch's loss for ``inputs``; one draw after the other, one graph alive at a time."""
+        """The gradient of the whole batch's loss for ``inputs``; one draw at a time, so that one graph is alive."""
         total = grad(self.loss(weights, arch, batch, 0), inputs)
         for sample in range(1, self.samples):
             more = grad(self.loss(weights, arch, batch, sample), inputs)
@@ -82,7 +82,7 @@ class Problem:
 class Formulation(ABC):
     """Computes gradients for alpha and w; it never steps an optimizer.
 
-    With several processes, each of which has its part of a batch, all its numbers are those of the whole batch: it forms
+    With several processes, each of which has its part of a batch, its results are those of the whole batch: it forms
     them by `Problem.grad` and `Problem.vjp`, which average over the processes.
 
     Attributes:

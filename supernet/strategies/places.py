@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytorch_lightning as pl
-from pytorch_lightning.plugins.environments import SLURMEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from supernet.errors import UserError
 
@@ -43,7 +44,12 @@ class Places:
         return self.node == 0 and 0 in self.local
 
 
-def places(accelerator: str, devices: object, nodes: int, environment: Mapping[str, str] = os.environ) -> Places:
+ALONE = Places("cpu", (0,))
+
+
+def places(
+    accelerator: str, devices: list[int] | str | int, nodes: int, environment: Mapping[str, str] = os.environ
+) -> Places:
     """Where the processes of a run are to be, from its trainer's settings and from the environment.
 
     ``torchrun`` and SLURM, with as many tasks as there are devices, start this command once for each process; so may a
@@ -52,11 +58,12 @@ def places(accelerator: str, devices: object, nodes: int, environment: Mapping[s
     Raises `UserError` for devices that are not there, and where nodes could not find each other.
     """
     trainer = bare(accelerator, devices)
-    kind = trainer.accelerator.name()  # type: ignore[attr-defined]
+    kind = trainer.accelerator.name()
     numbers = tuple(range(trainer.num_devices)) if kind == "cpu" else tuple(trainer.device_ids)
     size = len(numbers) * nodes
     if size == 1:
         return Places(kind, numbers)
+    local: tuple[int, ...]
     every, node = tuple(range(len(numbers))), int(environment.get("NODE_RANK", environment.get("GROUP_RANK", "0")))
     if "LOCAL_RANK" in environment:
         local, started = (int(environment["LOCAL_RANK"]),), int(environment.get("WORLD_SIZE", size))
@@ -68,8 +75,8 @@ def places(accelerator: str, devices: object, nodes: int, environment: Mapping[s
         local, started = every, size
     if started != size or not 0 <= node < nodes or not set(local) <= set(every):
         raise UserError(
-            f"trainer.devices and trainer.num_nodes make {len(numbers)} processes on each of {nodes} nodes, but this is "
-            f"process {local[0]} on node {node}, of {started} in all; let them agree"
+            f"trainer.devices and trainer.num_nodes make {len(numbers)} processes on each of {nodes} nodes, but this "
+            f"is process {local[0]} on node {node}, of {started} in all; let them agree"
         )
     if not {"MASTER_ADDR", "MASTER_PORT"} <= set(environment):
         if nodes == 1 and local == every:
@@ -82,12 +89,12 @@ def places(accelerator: str, devices: object, nodes: int, environment: Mapping[s
     return Places(kind, numbers, nodes, node, local, (environment["MASTER_ADDR"], environment["MASTER_PORT"]))
 
 
-def bare(accelerator: str, devices: object) -> pl.Trainer:
+def bare(accelerator: str, devices: list[int] | str | int) -> pl.Trainer:
     """A trainer that says what there is. Raises `UserError` where it is not there."""
     try:
         return pl.Trainer(
             accelerator=accelerator, devices=devices, logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False,
         )  # fmt: skip
-    except (ValueError, TypeError, RuntimeError, pl.utilities.exceptions.MisconfigurationException) as error:
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise UserError(f"trainer: {error}") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch.distributed as dist
-from pytorch_lightning.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 
 from supernet.averages import SyncedBatchNorms
