@@ -69,6 +69,7 @@ class Images:
         channels: 1 for grey images, 3 for coloured ones.
         size: (h, w) of every image.
         part: what the loaders give of every pass, where several processes share it.
+        dtype: of the batches.
 
     Raises:
         UserError: where a value makes no sense or does not fit the images.
@@ -106,6 +107,7 @@ class Images:
         self.augmentation = Augmentation(crop_padding, flip, cutout)
         self.device = torch.device("cpu")
         self.part = WHOLE
+        self.dtype = torch.float32
         agree("num_classes", num_classes, self.num_classes, f"classes ({listed(self.classes)})")
         agree("channels", channels, self.channels, "channels")
         if num_images is not None:
@@ -176,7 +178,7 @@ class Images:
         for number, raw in enumerate(pixels.batches(order, size)):
             here = slice(number * size, (number + 1) * size)
             images = self.augmentation(raw, draws[:, here], mean, std) if augment else normalize(raw, mean, std)
-            yield images, labels[here]
+            yield images.to(self.dtype), labels[here]
 
     def loader(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities import CombinedLoader
 
 from supernet.data.images import Images
@@ -21,10 +22,11 @@ class ImageData(pl.LightningDataModule):
         self.images = images
 
     def setup(self, stage: str) -> None:
-        """Move the images to the trainer's device, and take this process's part of every pass."""
+        """Give batches as the trainer needs them: where, of what type, and this process's part of every pass."""
         assert self.trainer is not None
         self.images.to(self.trainer.strategy.root_device)
         self.images.share(Part(self.trainer.global_rank, self.trainer.world_size))
+        self.images.dtype = torch.float64 if self.trainer.precision == "64-true" else torch.float32
 
     def epoch(self) -> int:
         """The trainer's current epoch."""

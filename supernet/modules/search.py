@@ -177,7 +177,7 @@ class SearchModule(pl.LightningModule):
         """
         allowed = (architecture or self.genotype()).allowed(self.space.operations)
         network = self.space.build(allowed, searching=True, partial_channels=self.partial_channels)
-        network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(self.weights[0], memory_format=torch.channels_last)  # type: ignore[call-overload]
         network.inherit(self.network)
         return network.train()
 

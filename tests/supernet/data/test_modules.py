@@ -163,7 +163,11 @@ def test_a_batch_that_is_too_large_is_refused_before_the_trainer_starts() -> Non
 def test_images_move_to_the_device_of_the_trainer(data: Any) -> None:
     module = data(images())
     module.trainer = SimpleNamespace(
-        strategy=SimpleNamespace(root_device=torch.device("meta")), current_epoch=0, global_rank=0, world_size=1
+        strategy=SimpleNamespace(root_device=torch.device("meta")),
+        current_epoch=0,
+        global_rank=0,
+        world_size=1,
+        precision="32-true",
     )
     module.setup("fit")
     assert next(iter(module.val_dataloader()))[0].is_meta

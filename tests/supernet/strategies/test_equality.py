@@ -1,0 +1,53 @@
+"""Two processes that share every batch, and its batch-norm statistics, search and train as one does."""
+
+import pytest
+import torch
+
+from supernet import search, train
+from tests.commands import TINY, run
+from tests.contracts.test_experiments import EXPERIMENTS, SMALL, size
+from tests.supernet.strategies.joint import differences, twins
+
+TRAINED = [name for name in EXPERIMENTS if "epochs=0" not in SMALL.get(name, ())]
+# One of each kind of mathematics, and what changes the supernet; the others are in the slow test.
+QUICK = ("darts_v2", "drnas_progressive", "gdas", "idarts", "milenas", "sdarts_adv", "robust_darts", "spos")
+
+
+def settings(name: str) -> tuple[str, ...]:
+    # In float64, so that a difference is one of the mathematics; weights inherited by a selection are float32.
+    precision = "32-true" if name.endswith("spos") else "64-true"
+    common = ("debug=tiny", size(name), "trainer=cpu", "logger=none", f"trainer.precision={precision}")
+    return (f"experiment={name}", *common, *SMALL.get(name, ()))
+
+
+def check(names, folder):
+    runs = {name: folder / name.replace("/", "_") for name in names}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, place in runs.items():
+            assert run(monkeypatch, search.main, *settings(name), f"hydra.run.dir={place}") == 0
+    for name, twin in twins(runs).items():
+        found = differences(runs[name], twin)
+        assert found.pop("genotype") == "", name
+        tolerance = 1e-5 if name.endswith("spos") else 1e-12
+        worst = max(found, key=lambda column: found[column])
+        assert found[worst] <= tolerance, f"{name}: {worst} differs by {found[worst]}"
+
+
+def test_searches_are_those_of_one_process(tmp_path):
+    check(QUICK, tmp_path)
+
+
+@pytest.mark.slow
+def test_every_experiment_is_that_of_one_process(tmp_path):
+    check([name for name in TRAINED if name not in QUICK], tmp_path)
+
+
+def test_a_training_is_that_of_one_process(tmp_path):
+    cell = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+    arguments = (*TINY, f"genotype={cell}", "trainer.precision=64-true", "logger=none", f"hydra.run.dir={tmp_path}/one")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert run(monkeypatch, train.main, *arguments) == 0
+    runs = {"train": tmp_path / "one"}
+    found = differences(runs["train"], twins(runs, "train")["train"])
+    assert max(value for value in found.values() if not isinstance(value, str)) <= 1e-12
+    assert torch.get_default_dtype() == torch.float32
