@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def twins(runs: Mapping[str, Path], task: str = "search", **trainer) -> dict[str, Path]:
-    """For each finished run of one process the folder of the same in two, which share every batch and its statistics."""
+    """For each finished run of one process the folder of the same in two, which share each batch and its statistics."""
     folders = {}
     for name, folder in runs.items():
         folders[name] = folder.with_name(folder.name + "_twin")
