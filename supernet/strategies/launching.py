@@ -142,12 +142,14 @@ def _stop(workers: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def _raise(places: Places, workers: Sequence[subprocess.Popen[bytes]], failures: Sequence[Path]) -> None:
-    """Say why the first failed, if one has: the one that says so itself before one that was stopped."""
+    """Say why one has failed, if any: one that says so itself, else one that was killed, else any."""
     failed = [number for number, worker in enumerate(workers) if worker.returncode]
     if not failed:
         return
     told = [number for number in failed if failures[number].exists()]
-    number = (told or failed)[0]
+    stopped = (-signal.SIGTERM, *range(1, 256))  # by this process, or for want of another
+    killed = [number for number in failed if workers[number].returncode not in stopped]
+    number = (told or killed or failed)[0]
     rank = places.node * len(places.devices) + places.local[number]
     who = f"process {rank} of {places.size}"
     if told:
