@@ -24,11 +24,10 @@ FAULT = "+callbacks.fault={_target_: tests.supernet.strategies.faults.Fault, ran
 def command(script: str, *arguments: str, timeout: float = 100, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own; no process of it may be left afterwards."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment}
-    found = subprocess.run(
+    return subprocess.run(
         [sys.executable, str(ROOT / script), *arguments],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
-    return found
 
 
 def genotype(folder: Path) -> dict:
