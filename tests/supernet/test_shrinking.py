@@ -138,7 +138,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     assert f"resume={tmp_path / 'run'}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("relaxation", ["uniform", "uniform_strict", "gumbel", "dirichlet", "sigmoid"])
+@pytest.mark.parametrize("relaxation", ["uniform", "gumbel", "dirichlet"])
 def test_evolution_chooses_from_the_pool_with_every_relaxation(relaxation, tmp_path, monkeypatch):
     arguments = (*TINY, *RANDOM, *EVOLUTION, f"relaxation={relaxation}", "epochs=1", "shrinkage.kappa=0.5")
     assert run(monkeypatch, main, *arguments, f"log_dir={tmp_path}") == 0
