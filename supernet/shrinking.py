@@ -59,13 +59,13 @@ def begin(
         if not run.resumed:  # of another run in the same folder
             (run.folder / scorer.FILE).unlink(missing_ok=True)
         name = str(run.cfg.choices.shrinkage)
-        log.info("shrinkage %s: scoring architectures", name)
+        log.info("shrinkage %s: looking at architectures", name)
         try:
             outcome = shrinkage(task)
         except (ValueError, MeasuringError) as error:
             raise UserError(f"shrinkage: {error}") from error
         except KeyboardInterrupt as error:
-            log.error("interrupted; the shrinkage goes on with resume=%s", run.shown)
+            log.error("interrupted; go on with resume=%s", run.shown)
             raise SystemExit(130) from error
         found = report(task.space, outcome.space, known(task.space, benchmark))
         record.save(run.folder, task.space, outcome, name, settings(run.cfg.shrinkage), found)

@@ -112,7 +112,7 @@ def test_what_was_found_is_read_back_drawn_and_a_function_of_the_seed(name, spac
     assert again.space.pool == found.space.pool
     assert all(torch.equal(again.space.allowed[cell], found.space.allowed[cell]) for cell in before.edges)
     assert to_array(draw_outcome(before, found)).ndim == 3
-    if space == "nasbench201":
+    if space in ("nasbench201", "robust_darts_s4"):
         assert shrinkage(name)(task(before, size=16)).space.pool == found.space.pool
 
 

@@ -166,6 +166,8 @@ def test_a_warm_start_looks_at_what_is_left(tmp_path, monkeypatch):
     after = [SPACE.parse(text) for text in json.loads((folder / "warm_start.json").read_text())["pool"]]
     assert set(after) < set(pool(folder))
     assert found(folder) in after
+    used = torch.stack([one.one_hot(SPACE.operations)["cell"] for one in after]).sum(dim=0)
+    assert torch.equal(checkpoint(folder, 1)["supernet"]["allowed"]["cell"], used > 0)
 
 
 def test_without_a_pool_everything_goes_on_as_before(tmp_path, monkeypatch):
