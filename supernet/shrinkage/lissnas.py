@@ -43,9 +43,10 @@ class LISSNAS(Shrinkage):
     3. makes the seeds the next S, with every neighbour that scores at least the ``quantile`` of the seeds.
 
     A round that would leave fewer than ``smallest``, or of which two differ on fewer edges, on average, than
-    ``diversity`` times as many as in the whole space (with a constraint: as in the first sample), is the last. It is filled up with the best-scored of those it
-    would drop, one after another, until there are ``smallest`` and they are diverse enough: selection always raises a
-    mean score, so that without this end few architectures would be left.
+    ``diversity`` times as many as in the whole space (with a constraint: as in the first sample), is the last. It is
+    filled up with the best-scored of those it would drop, one after another, until there are ``smallest`` and they are
+    diverse enough, if they can be: selection always raises a mean score, so that without this end few architectures
+    would be left.
 
     Every architecture is scored once, and only if it is acceptable: valid, and within the constraint.
 

@@ -114,6 +114,13 @@ def test_what_a_supernet_has_lost_scores_minus_infinity(folder):
     assert 0 <= scores[1] <= 1
 
 
+def test_a_supernet_that_has_nothing_of_what_is_scored_says_so(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("supernet.inherited.holds", lambda space, architecture: False)
+    few = ("architectures=3", "filter=valid", "data=synthetic", "workers=0", f"log_dir={tmp_path}")
+    assert run(monkeypatch, evaluate, "estimator=one_shot", f"estimator.run={folder}", *few) == 1
+    assert "not one of 3 architectures has a finite score; the supernet has lost" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("settings", "message"), [
     ({"checkpoints": 4}, "has kept those of the epochs 2, 4; a search with checkpoint_every=5 keeps more"),
     ({"batches": 0}, "batches is 0"), ({"recalibration_batches": -1}, "recalibration_batches is -1"),
