@@ -20,7 +20,7 @@ from supernet.evaluation.workers import MeasuringError
 from supernet.modules.search import SearchModule
 from supernet.run import Run
 from supernet.selection.base import Selection
-from supernet.shrinkage import record
+from supernet.shrinkage import record, scorer
 from supernet.shrinkage.base import Shrinkage, Shrunk
 from supernet.shrinkage.report import Report, report
 from supernet.warm_start.picture import draw_outcome
@@ -56,6 +56,8 @@ def begin(
     if run.resumed and path.exists():
         outcome = record.load(path, task.space)
     else:
+        if not run.resumed:  # of whatever was in the folder before
+            (run.folder / scorer.FILE).unlink(missing_ok=True)
         name = str(run.cfg.choices.shrinkage)
         log.info("shrinkage %s: looking at architectures", name)
         try:
