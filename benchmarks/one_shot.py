@@ -6,7 +6,7 @@ architectures of the table). The first two rank ``--architectures`` valid ones; 
 what LISSNAS leaves, which are harder to tell apart. Numbers are Kendall's tau with test accuracies:
 
 accuracy, loss   on 40 batches of 64 held-out images, statistics of batch norm taken anew for every architecture
-three            the same, mean over the last three checkpoints that are kept, the newest two and one before
+three            the same, mean over the last three checkpoints, ``--every`` epochs apart
 inherited        with the statistics of the supernet
 one batch        one batch of held-out images
 seconds          an architecture takes with one checkpoint, 40 batches and new statistics
