@@ -130,6 +130,12 @@ class Alphas(nn.Module):
         """The deterministic mixture, from which an architecture is read off."""
         return self.expected(self.tensors())
 
+    @torch.no_grad()
+    def single(self, rows: Mapping[str, Sequence[int]]) -> Mixture:
+        """The mixture in which single paths train one architecture: its operation on each edge, -1 for none."""
+        alpha, beta = self._named(self.tensors())
+        return self._single({cell: torch.tensor(row) for cell, row in rows.items()}, alpha, beta)
+
     def _single(self, rows: Mapping[str, Tensor], alpha: Mapping[str, Tensor], beta: Mapping[str, Tensor]) -> Mixture:
         """One architecture, with neither operation nor bypass on the edges that it does not keep."""
         edges = self._edges(beta)

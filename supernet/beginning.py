@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -24,6 +25,7 @@ from supernet.relaxations.base import Relaxation
 from supernet.run import Run
 from supernet.selection.base import Selection
 from supernet.warm_start import record
+from supernet.warm_start.architectures import pooled
 from supernet.warm_start.base import Outcome, WarmStart, dropped
 from supernet.warm_start.picture import draw_outcome
 
@@ -90,6 +92,8 @@ def begin(warm_start: WarmStart, task: Task, run: Run, trainer: pl.Trainer, modu
             raise SystemExit(130) from error
         record.save(run.folder, task.space, outcome, name, settings(run.cfg.warm_start))
         log.info("warm start %s: %s", name, summary(task.space, outcome))
+    if outcome.space.pool is not None:  # the supernet has no operation that no architecture has
+        outcome = replace(outcome, space=pooled(outcome.space, outcome.space.pool))
     show(run, trainer, "warm_start", draw_outcome(task.space, outcome), summary(task.space, outcome))
     return outcome
 

@@ -94,7 +94,7 @@ def choose(selection: Selection, module: SearchModule, images: Images, run: Run)
             raise UserError(f"{path} has no architecture of {module.space.name}: {error}") from error
         return Selected(found, {name: value for name, value in finished.metrics.items() if name.startswith(PREFIX)})
     if not run.resumed:
-        for name in RECORDS:  # of another run in the same folder
+        for name in RECORDS:  # of whatever was in the folder before
             (run.folder / name).unlink(missing_ok=True)
     earlier = sum(recorded_seconds(run.folder / name) for name in RECORDS)
     start = time.perf_counter()

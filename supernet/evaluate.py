@@ -71,6 +71,11 @@ def evaluate(cfg: DictConfig) -> float | None:
             scores, seconds = one_by_one(factory, estimator, task, architectures, folder, workers, devices)
         else:
             scores, seconds = together(estimator, task, architectures, folder)
+    if not bool(torch.tensor(scores).isfinite().any()):
+        remedy = "use another estimator"
+        if isinstance(estimator, OneShot):
+            remedy = "the supernet has lost operations of all: give what it has left: architectures=<run>/shrinkage.csv"
+        raise UserError(f"not one of {len(architectures):,} architectures has a finite score; {remedy}")
     accuracies = [record.accuracy for record in truth]
     if isinstance(estimator, OneShot) and len(estimator.supernets) > 1:
         from supernet.evaluation.stability import stability, write_stability

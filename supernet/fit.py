@@ -107,8 +107,11 @@ def fit(cfg: DictConfig) -> float:
         "seconds_of_fit": fitting,
     }
     tau = summarise(folder, about, space, parts, predictor.importances())
-    log.info("score with it: estimator=predictor estimator.trained=%s features@estimator.features=%s "
-             "model@estimator.model=%s", shown(folder), cfg.choices.features, cfg.choices.model)  # fmt: skip
+    log.info(
+        "score with it: python -m supernet.evaluate search_space=%s estimator=predictor estimator.trained=%s "
+        "features@estimator.features=%s model@estimator.model=%s",
+        cfg.choices.search_space, shown(folder), cfg.choices.features, cfg.choices.model,
+    )  # fmt: skip
     if resumed and is_sweep(folder.parent):
         compare(folder.parent)
     return tau

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
 from search_spaces.network import Network
 from search_spaces.space import SearchSpace
+from supernet.alphas import Alphas, Mixture
 from supernet.callbacks.checkpoint import AtomicCheckpointIO, kept_checkpoints
 from supernet.compose import build, read_config
 from supernet.data.images import Images
@@ -22,9 +25,10 @@ from supernet.errors import UserError
 from supernet.estimators.base import Task
 from supernet.estimators.one_shot import Metric, OneShot
 from supernet.modules.search import STRUCTURE
+from supernet.relaxations.uniform import Uniform
 from supernet.run import CHECKPOINTS
 
-NETWORK = "network."  # where the supernet's tensors are in a checkpoint
+NETWORK, BETAS = "network.", "alphas.beta."  # where the supernet's tensors and the edges' weights are in a checkpoint
 
 
 class FromSearch(OneShot):
@@ -72,11 +76,12 @@ class FromSearch(OneShot):
         images.to(task.device)
         self.spaces: list[SearchSpace] = []
         supernets = {}
-        for epoch, path in latest(folder, checkpoints).items():
-            space, supernet = load(task.space, path)
+        for epoch, path in latest(folder, checkpoints, cfg.get("checkpoint_every")).items():
+            space, supernet, betas = load(task.space, path)
             supernet = supernet.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.spaces.append(space)
-            supernets[str(epoch) if checkpoints > 1 else ""] = functools.partial(inherit, space, supernet)
+            build_one = functools.partial(single, weighted(space, betas).to(task.device)) if betas else inherit
+            supernets[str(epoch) if checkpoints > 1 else ""] = functools.partial(build_one, space, supernet)
         train: Callable[[], Iterator[Batch]] = functools.partial(
             images.batches, "train", shuffle=True, augment=True, drop_last=True
         )
@@ -86,6 +91,7 @@ class FromSearch(OneShot):
             lambda: itertools.islice(valid(), batches),
             (lambda: itertools.islice(train(), recalibration_batches)) if recalibration_batches else None,
             metric,
+            task.seed,
         )
 
     def measurements(self, architecture: Architecture) -> tuple[float, ...]:
@@ -111,11 +117,46 @@ def inherit(space: SearchSpace, supernet: Network, architecture: Architecture) -
     return network
 
 
-def latest(folder: Path, count: int) -> dict[int, Path]:
-    """The newest checkpoints of a run by their epoch, the oldest first. Raises `UserError` where they are fewer."""
+class Single(nn.Module):
+    """One architecture in a supernet whose edges have weights, as it was trained there."""
+
+    def __init__(self, supernet: Network, mixture: Mixture) -> None:
+        super().__init__()
+        self.supernet = supernet
+        self.mixture = mixture
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits."""
+        logits: Tensor = self.supernet(images, self.mixture.weights, self.mixture.edges, self.mixture.only)
+        return logits
+
+
+def single(alphas: Alphas, space: SearchSpace, supernet: Network, architecture: Architecture) -> Single:
+    """`inherit` where the edges have weights, which a stand-alone network does not know."""
+    return Single(copy.deepcopy(supernet), alphas.single(dict(architecture.choices)))
+
+
+def weighted(space: SearchSpace, betas: Mapping[str, Tensor]) -> Alphas:
+    """What has these weights of the edges."""
+    destinations = {cell: [node for _, node in edges] for cell, edges in space.edges.items()}
+    alphas = Alphas(Uniform(), space.allowed, destinations, edge_normalization=True)
+    with torch.no_grad():
+        for cell, beta in betas.items():
+            alphas.beta[cell].copy_(beta)
+    return alphas
+
+
+def latest(folder: Path, count: int, every: int | None = None) -> dict[int, Path]:
+    """The newest checkpoints of a run by their epoch, the oldest first.
+
+    Of several those count that are kept because of ``checkpoint_every``: they lie equally far apart. Raises `UserError`
+    where they are fewer.
+    """
     kept = kept_checkpoints(folder / CHECKPOINTS)
     if not kept:
         raise UserError(f"{folder} has no checkpoint of a supernet; use the folder of a search with epochs=1 or more")
+    if count > 1 and every:
+        kept = {epoch: path for epoch, path in kept.items() if epoch % every == 0}
     if len(kept) < count:
         raise UserError(
             f"checkpoints={count}, but {folder} has kept those of the epochs {', '.join(map(str, kept))}; "
@@ -124,8 +165,8 @@ def latest(folder: Path, count: int) -> dict[int, Path]:
     return dict(list(kept.items())[-count:])
 
 
-def load(space: SearchSpace, path: Path) -> tuple[SearchSpace, Network]:
-    """The space as it was in the epoch of a checkpoint, and its supernet with the trained weights.
+def load(space: SearchSpace, path: Path) -> tuple[SearchSpace, Network, dict[str, Tensor]]:
+    """The space as it was in the epoch of a checkpoint, its supernet with the trained weights, and the edges' betas.
 
     Raises `UserError` for a checkpoint that is not one of a search in this space.
     """
@@ -140,7 +181,10 @@ def load(space: SearchSpace, path: Path) -> tuple[SearchSpace, Network]:
             if name.startswith(NETWORK)
         }
         network.load_state_dict(tensors)
+        betas = {
+            name.removeprefix(BETAS): tensor for name, tensor in content["state_dict"].items() if name.startswith(BETAS)
+        }
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is no checkpoint of a supernet of {space.name}: {reason}") from error
-    return whole, network
+    return whole, network, betas

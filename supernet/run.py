@@ -17,7 +17,7 @@ from rich.table import Table
 from search_spaces.architecture import Architecture
 from supernet.benchmarks.base import Benchmark
 from supernet.callbacks.checkpoint import AtomicCheckpointIO, EpochCheckpoint, newest_checkpoint
-from supernet.compose import build, read_config, save_config, settled
+from supernet.compose import CONFIG, build, read_config, save_config, settled
 from supernet.errors import UserError
 from supernet.files import shown
 from supernet.strategies.launching import Order, run_workers
@@ -62,6 +62,8 @@ class Run:
         """A new run, or with ``cfg.resume`` the one in that folder with the configuration it was started with."""
         resumed, cfg = bool(cfg.resume), settled(cfg)
         folder = Path(cfg.run_dir)
+        if not resumed and (folder / CONFIG).exists():
+            raise UserError(f"{folder} has a run already; go on with resume={folder}, or choose another folder")
         checkpoint = newest_checkpoint(folder / CHECKPOINTS) if resumed else None
         return cls(cfg, folder, checkpoint, resumed, places_of(cfg.trainer))
 

@@ -56,16 +56,16 @@ def begin(
     if run.resumed and path.exists():
         outcome = record.load(path, task.space)
     else:
-        if not run.resumed:  # of another run in the same folder
+        if not run.resumed:  # of whatever was in the folder before
             (run.folder / scorer.FILE).unlink(missing_ok=True)
         name = str(run.cfg.choices.shrinkage)
-        log.info("shrinkage %s: scoring architectures", name)
+        log.info("shrinkage %s: looking at architectures", name)
         try:
             outcome = shrinkage(task)
         except (ValueError, MeasuringError) as error:
             raise UserError(f"shrinkage: {error}") from error
         except KeyboardInterrupt as error:
-            log.error("interrupted; the shrinkage goes on with resume=%s", run.shown)
+            log.error("interrupted; go on with resume=%s", run.shown)
             raise SystemExit(130) from error
         found = report(task.space, outcome.space, known(task.space, benchmark))
         record.save(run.folder, task.space, outcome, name, settings(run.cfg.shrinkage), found)

@@ -16,10 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from search_spaces.architecture import Architecture
 from search_spaces.network import Network
-from search_spaces.space import SearchSpace
 from supernet import seeds
+from supernet.alphas import Mixture
 from supernet.data.loading import Batch
 from supernet.data.modules import SearchData
 from supernet.modules.search import SearchModule
@@ -60,24 +59,19 @@ class Forgetting(pl.Callback):
             for _ in range(self.architectures):
                 path = module.space.sample(1 + self.steps, generator)
                 batches = list(itertools.islice(train, 1 + self.steps))
-                values.append(forgetting(module.network, module.space, path, batches, held_out, lr))
+                mixtures = [module.alphas.single(dict(one.choices)) for one in path]
+                values.append(forgetting(module.network, mixtures, batches, held_out, lr))
         module.log("supernet/forgetting", sum(values) / len(values))
 
 
 def forgetting(
-    supernet: Network,
-    space: SearchSpace,
-    path: Sequence[Architecture],
-    train: Sequence[Batch],
-    held_out: Sequence[Batch],
-    lr: float,
+    supernet: Network, path: Sequence[Mixture], train: Sequence[Batch], held_out: Sequence[Batch], lr: float
 ) -> float:
     """The forgetting value of the first architecture when all of them are trained for a step each, in their order.
 
     Args:
         supernet: stays as it is.
-        space: what the architectures belong to.
-        path: the architectures.
+        path: the architectures, as `Alphas.single` mixes them.
         train: a batch for each.
         held_out: images that judge the first one, normalised by the statistics of their batch.
         lr: of plain gradient descent.
@@ -86,22 +80,23 @@ def forgetting(
     optimizer = torch.optim.SGD(network.parameters(), lr)
     after = []
     with torch.enable_grad():
-        for index, (architecture, (images, labels)) in enumerate(zip(path, train, strict=True)):
+        for index, (mixture, (images, labels)) in enumerate(zip(path, train, strict=True)):
             optimizer.zero_grad()
-            F.cross_entropy(network(images, mixture(space, architecture, images)), labels).backward()
+            F.cross_entropy(logits(network, mixture, images), labels).backward()
             optimizer.step()
             if index in (0, len(path) - 1):
-                after.append(accuracy(network, mixture(space, path[0], images), held_out))
+                after.append(accuracy(network, path[0], held_out))
     return after[-1] - after[0]
 
 
-def mixture(space: SearchSpace, architecture: Architecture, like: Tensor) -> dict[str, Tensor]:
-    """The mixing weights that leave one architecture of a supernet."""
-    return {cell: table.to(like) for cell, table in architecture.one_hot(space.operations).items()}
+def logits(network: Network, mixture: Mixture, images: Tensor) -> Tensor:
+    """What a supernet gives under a mixture."""
+    found: Tensor = network(images, mixture.weights, mixture.edges, mixture.only)
+    return found
 
 
 @torch.no_grad()
-def accuracy(network: Network, weights: dict[str, Tensor], batches: Sequence[Batch]) -> float:
-    """The share of images that a supernet gets right with these mixing weights."""
-    hits = [network(images, weights).argmax(dim=1) == labels for images, labels in batches]
+def accuracy(network: Network, mixture: Mixture, batches: Sequence[Batch]) -> float:
+    """The share of images that a supernet gets right under a mixture."""
+    hits = [logits(network, mixture, images).argmax(dim=1) == labels for images, labels in batches]
     return float(torch.cat(hits).double().mean())

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
-from search_spaces.network import Network
 from supernet.estimators.base import Measured
+from supernet.seeds import SCORE, derive, global_generator
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Begins a pass over batches of images and labels; every pass should give the same."""
@@ -38,14 +38,16 @@ class OneShot(Measured):
         recalibration: training images for the statistics of batch norm, in batches of equal size; None for those that
             are inherited.
         metric: ``accuracy`` or ``loss``, the cross-entropy.
+        seed: of operations that are random themselves.
     """
 
     def __init__(
         self,
-        supernets: Mapping[str, Callable[[Architecture], Network]],
+        supernets: Mapping[str, Callable[[Architecture], nn.Module]],
         evaluation: Batches,
         recalibration: Batches | None = None,
         metric: Metric = "accuracy",
+        seed: int = 0,
     ) -> None:
         if metric not in MEASURES:
             raise ValueError(f"metric is {metric!r}: it must be one of {', '.join(MEASURES)}")
@@ -53,6 +55,7 @@ class OneShot(Measured):
         self.evaluation = evaluation
         self.recalibration = recalibration
         self.metric = metric
+        self.seed = seed
         self.names = tuple(f"{one}_{name}" if name else one for name in self.supernets for one in MEASURES)
 
     def measurements(self, architecture: Architecture) -> tuple[float, ...]:
@@ -68,12 +71,15 @@ class OneShot(Measured):
         values = measurements.unflatten(1, (-1, len(MEASURES)))[..., MEASURES.index(self.metric)]
         return -values if self.metric == "loss" else values
 
-    def _judged(self, network: Network) -> tuple[float, float]:
-        if self.recalibration is None:
-            network.eval()
-        else:
-            recalibrate(network, (images for images, _ in self.recalibration()))
-        return judged(network, self.evaluation())
+    def _judged(self, network: nn.Module) -> tuple[float, float]:
+        device = next(network.parameters()).device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            global_generator(device).manual_seed(derive(self.seed, SCORE))
+            if self.recalibration is None:
+                network.eval()
+            else:
+                recalibrate(network, (images for images, _ in self.recalibration()))
+            return judged(network, self.evaluation())
 
 
 @torch.no_grad()

@@ -121,6 +121,7 @@ def _elsewhere(
                         yield worker.receive()
                         worker.give(left)
                 except (EOFError, ConnectionError) as error:
+                    yield from worker.rest()
                     raise worker.death() from error
     finally:
         for worker in crew:

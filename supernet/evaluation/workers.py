@@ -82,6 +82,12 @@ class Worker:
             return self.busy.popleft()[0], found
         raise MeasuringError(f"{self.at_work} could not be scored; the process that did said:\n{found}")
 
+    def rest(self) -> Iterator[tuple[int, Measurement]]:
+        """What it had still measured before it ended."""
+        with suppress(EOFError, ConnectionError):
+            while self.busy and self.jobs.poll():
+                yield self.receive()
+
     @property
     def at_work(self) -> str:
         """The text of the architecture that it works at."""

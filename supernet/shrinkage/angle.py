@@ -15,6 +15,7 @@ Stem, head and what else every architecture has are left out. The last three sen
 from __future__ import annotations
 
 import copy
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal
@@ -73,6 +74,9 @@ class Angle(Shrinkage):
         channels: int | None = None,
     ) -> None:
         whole(rounds=rounds, steps=steps, n_archs=n_archs, batch_size=batch_size)
+        whole(**({} if channels is None else {"channels": channels}))
+        if not isinstance(lr, int | float) or isinstance(lr, bool) or not 0 < lr < math.inf:
+            raise ValueError(f"lr is {lr}: it must be a number above 0")
         self.pruning = Pruning(drop, min_ops, protected)
         self.rounds = rounds
         self.steps = steps
@@ -91,9 +95,12 @@ class Angle(Shrinkage):
         """See `Shrinkage.look`."""
         generator = torch.Generator().manual_seed(seeds.derive(task.seed, seeds.SHRINKAGE))
         space = task.space if self.channels is None else task.space.thin(self.channels)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seeds.derive(task.seed, seeds.SHRINKAGE, 1))
-            supernet = space.supernet().to(task.device)
+        with torch.random.fork_rng(devices=[task.device] if task.device.type == "cuda" else []):
+            torch.manual_seed(seeds.derive(task.seed, seeds.SHRINKAGE, 1))  # also for operations that are random
+            return self._look(task, space, generator)
+
+    def _look(self, task: Task, space: SearchSpace, generator: Generator) -> Shrunk:
+        supernet = space.supernet().to(task.device)
         initial = copy.deepcopy(supernet)
         rounds: list[Round] = []
         before, scores, step = space, {}, 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from search_spaces.architecture import Architecture
-from search_spaces.space import ENUMERABLE
 from supernet import seeds
 from supernet.estimators.base import Task
 from supernet.estimators.constraint import ConstraintFactory, accepting
+from supernet.evaluation.choosing import LISTED
 from supernet.shrinkage.base import Shrinkage, Shrunk, kept, whole
 from supernet.shrinkage.drawn import acceptable, drawn
 from supernet.warm_start.alphas import check_kappa
@@ -59,7 +59,7 @@ class DeIsomorphic(Shrinkage):
 
     def check(self, task: Task) -> None:
         """See `Shrinkage.check`."""
-        if task.space.size() > ENUMERABLE:
+        if task.space.size() > LISTED:
             raise ValueError(
                 f"{task.space.name} has {task.space.size():,} architectures, too many to be listed for their classes; "
                 "use shrinkage=lissnas"

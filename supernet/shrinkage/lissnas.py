@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from search_spaces.space import SearchSpace
 from supernet import seeds
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.constraint import ConstraintFactory, accepting
+from supernet.evaluation.choosing import LISTED
 from supernet.shrinkage.base import Round, Shrinkage, Shrunk, kept, ordered, share, whole
 from supernet.shrinkage.diversity import Spread, mean_distance
 from supernet.shrinkage.drawn import Accept, acceptable, chosen, drawn
@@ -41,9 +43,10 @@ class LISSNAS(Shrinkage):
     3. makes the seeds the next S, with every neighbour that scores at least the ``quantile`` of the seeds.
 
     A round that would leave fewer than ``smallest``, or of which two differ on fewer edges, on average, than
-    ``diversity`` times as many as in the whole space, is the last. It is filled up with the best-scored of those it
-    would drop, one after another, until there are ``smallest`` and they are diverse enough: selection always raises a
-    mean score, so that without this end few architectures would be left.
+    ``diversity`` times as many as in the whole space (with a constraint: as in the first sample), is the last. It is
+    filled up with the best-scored of those it would drop, one after another, until there are ``smallest`` and they are
+    diverse enough, if they can be: selection always raises a mean score, so that without this end few architectures
+    would be left.
 
     Every architecture is scored once, and only if it is acceptable: valid, and within the constraint.
 
@@ -93,6 +96,8 @@ class LISSNAS(Shrinkage):
             raise ValueError(f"quantile is {quantile}: it must be at least 0 and at most 1")
         if not 0 <= diversity < 1:
             raise ValueError(f"diversity is {diversity}: it must be at least 0 and less than 1")
+        if not isinstance(rise, int | float) or isinstance(rise, bool) or not 0 <= rise < math.inf:
+            raise ValueError(f"rise is {rise}: it must be a number, at least 0")
         if n_archs < 2:
             raise ValueError(f"n_archs is {n_archs}: one architecture says nothing about others; draw at least 2")
         self.estimator = estimator
@@ -121,13 +126,15 @@ class LISSNAS(Shrinkage):
         space, accept = task.space, functools.cache(acceptable(task, self.constraint))
         generator = torch.Generator().manual_seed(seeds.derive(task.seed, seeds.SHRINKAGE))
         scorer = Scorer(self.estimator, task, self.channels, self.workers, self.folder)
-        fewest_edges = self.diversity * mean_distance(space)
         sample = drawn(space, self.n_archs, accept, generator)
+        # What satisfies a constraint may be more alike than the whole space is.
+        fewest_edges = self.diversity * (Spread(choices(sample)).distance if self.constraint else mean_distance(space))
         scorer.ask(sample, "shrinkage, round 1")
         values = self._finite(scorer, sample)
         locality = correlogram(sample, values)
         reach = self.radius or radius(locality)
-        rise = self.rise * float(values[values.isfinite()].std())
+        finite = values[values.isfinite()]
+        rise = self.rise * float(finite.std()) if len(finite) > 1 else 0.0
         rounds = [_round(space.size(), mean_distance(space), values, scorer.queries)]
         left: list[Architecture] = sample  # after the first round all that is left; before it, what is known of it
         while True:
@@ -144,7 +151,8 @@ class LISSNAS(Shrinkage):
             values = self._finite(scorer, sample)
             if float(_mean(values)) <= float(_mean(scorer.scores(before))) + rise:
                 if len(rounds) == 1:
-                    return Shrunk(space, effort=scorer.effort, rounds=tuple(rounds), locality=locality)
+                    whole = Shrunk(space, effort=scorer.effort, rounds=tuple(rounds), locality=locality)
+                    return self._whole(space, accept, whole)
                 break
             rounds.append(_round(len(smaller), spread.distance, values, scorer.queries))
             left = smaller
@@ -164,7 +172,8 @@ class LISSNAS(Shrinkage):
         reach: int,
     ) -> tuple[list[Architecture], list[Architecture]]:
         """What one round leaves, and what else is scored that it could have left."""
-        best = [sample[index] for index in ordered(scorer.scores(sample)).tolist()]
+        scores = scorer.scores(sample)
+        best = [sample[index] for index in ordered(scores).tolist() if math.isfinite(scores[index])]
         parents = best[: max(1, round(self.seed_share * len(sample)))]
         near: dict[Architecture, None] = {}
         for parent in parents:
@@ -186,14 +195,32 @@ class LISSNAS(Shrinkage):
         scorer: Scorer,
         fewest_edges: float,
     ) -> list[Architecture]:
-        """The last round's architectures and as many of the others as the pool needs, the best first."""
+        """The last round's architectures and as many of the others as the pool needs, the best first.
+
+        Where all of them would not be diverse enough, it is only as large as it has to be.
+        """
         pool, rows = list(smaller), choices(others) if others else torch.zeros(0, 0)
-        for index in ordered(scorer.scores(others)).tolist():
+        scores = scorer.scores(others)
+        for index in ordered(scores).tolist():
             if spread.size >= self.smallest and spread.distance >= fewest_edges:
+                return pool
+            if not math.isfinite(scores[index]):
                 break
             pool.append(others[index])
             spread.add(rows[index])
-        return pool
+        return pool if spread.distance >= fewest_edges else pool[: max(self.smallest, len(smaller))]
+
+    def _whole(self, space: SearchSpace, accept: Accept, found: Shrunk) -> Shrunk:
+        """What is left where scores say nothing: the whole space, or all that satisfies the constraint."""
+        if not self.constraint:
+            return found
+        if space.size() > LISTED:
+            raise ValueError(
+                "the scores of the neighbours are no better than those of the sample, and all architectures that "
+                "satisfy the constraint are too many to be listed; use another estimator, or no constraint"
+            )
+        acceptable_ones = [one for one in space.enumerate() if accept(one)]
+        return kept(space, acceptable_ones, 0.0, None, found.effort, found.rounds, found.locality)
 
     def _finite(self, scorer: Scorer, architectures: Sequence[Architecture]) -> Tensor:
         """The scores. Raises ValueError unless some of them say something."""

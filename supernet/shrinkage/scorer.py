@@ -87,12 +87,12 @@ class Scorer:
         self._asked |= {one: self._known[text] for one, text in texts.items()}
 
     def scores(self, architectures: Sequence[Architecture]) -> Tensor:
-        """The scores ``(architectures,)`` in float64 of what was asked for; minus infinity for what is not a number."""
+        """The scores ``(architectures,)`` in float64 of what was asked for; minus infinity for what is not finite."""
         rows = torch.tensor([one.values for one in self._asked.values()], dtype=torch.float64)
         values = self.estimator.combine(rows) if isinstance(self.estimator, Measured) else rows[:, 0]
         place = {one: index for index, one in enumerate(self._asked)}
         found = values[[place[one] for one in architectures]]
-        return found.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)
+        return found.nan_to_num(nan=-math.inf, posinf=-math.inf, neginf=-math.inf)
 
     def _found(self, new: Sequence[Architecture]) -> Iterator[Found]:
         left = list(enumerate(new))

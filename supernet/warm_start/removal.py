@@ -79,6 +79,8 @@ class Removal(OperationFilter):
         for number in range(self.n_seeds):
             here = reseeded(replace(task, space=space), number)
             scores, effort = scored(factory, here, [whole, *without], self.workers)
+            if not bool(scores[0].isfinite()):
+                raise ValueError("the whole supernet has no finite score; use another estimator, or another seed")
             losses.append((scores[0] - scores[1:]).split([len(pairs[cell]) for cell in pairs]))
             total += effort
         found = {}

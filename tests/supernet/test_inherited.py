@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import math
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 
 from search_spaces.darts import DARTS
+from search_spaces.nasbench1shot1 import NASBench1Shot1
 from search_spaces.nasbench201 import NASBench201
+from search_spaces.robust_darts import RobustDARTS
 from supernet.callbacks.checkpoint import kept_checkpoints
 from supernet.errors import UserError
-from supernet.estimators.one_shot import judged, recalibrate
+from supernet.estimators.one_shot import OneShot, judged, recalibrate
 from supernet.evaluate import main as evaluate
-from supernet.inherited import FromSearch, latest
+from supernet.inherited import FromSearch, inherit, latest, single, weighted
 from supernet.search import main as search
 from tests.commands import only_run, run
 from tests.supernet.estimators.tasks import task
@@ -45,7 +48,8 @@ def scored(place):
 
 def test_every_so_many_epochs_and_the_last_two_are_kept(folder):
     assert list(kept_checkpoints(folder / "checkpoints")) == [2, 4, 5]
-    assert list(latest(folder, 2)) == [4, 5]
+    assert list(latest(folder, 1)) == [5]
+    assert list(latest(folder, 2, every=2)) == [2, 4]  # as far apart as asked for
 
 
 def test_the_command_scores_with_the_weights_of_the_search(folder, tmp_path, monkeypatch):
@@ -56,7 +60,7 @@ def test_the_command_scores_with_the_weights_of_the_search(folder, tmp_path, mon
     found = scored(tmp_path)
     assert len(found) == 3
     made = FromSearch(task(SPACE), folder, recalibration_batches=2)
-    content = torch.load(folder / "checkpoints" / "epoch_0005.ckpt", weights_only=True)
+    content = torch.load(folder / "checkpoints" / "epoch_0004.ckpt", weights_only=True)
     state = {name[8:]: tensor for name, tensor in content["state_dict"].items() if name.startswith("network.")}
     for text, row in found.items():
         supernet = SPACE.supernet()
@@ -64,12 +68,12 @@ def test_the_command_scores_with_the_weights_of_the_search(folder, tmp_path, mon
         weights = SPACE.parse(text).one_hot(SPACE.operations)
         chosen = torch.nn.Sequential(Chosen(supernet, weights))
         recalibrate(chosen, [images for images, _ in made.recalibration()])
-        assert (row["accuracy_5"], row["loss_5"]) == pytest.approx(judged(chosen, made.evaluation()), rel=1e-4)
-        assert row["score"] == pytest.approx((row["accuracy_4"] + row["accuracy_5"]) / 2)
+        assert (row["accuracy_4"], row["loss_4"]) == pytest.approx(judged(chosen, made.evaluation()), rel=1e-4)
+        assert row["score"] == pytest.approx((row["accuracy_2"] + row["accuracy_4"]) / 2)
     report = json.loads((only_run(tmp_path) / "report.json").read_text())
     assert report["estimator"] == "one_shot"
     first, second = json.loads((only_run(tmp_path) / "stability.json").read_text())
-    assert (first["checkpoint"], second["checkpoint"]) == ("4", "5")
+    assert (first["checkpoint"], second["checkpoint"]) == ("2", "4")
     assert (only_run(tmp_path) / "stability.png").exists()
 
 
@@ -110,13 +114,46 @@ def test_what_a_supernet_has_lost_scores_minus_infinity(folder):
     assert 0 <= scores[1] <= 1
 
 
+def test_a_supernet_that_has_nothing_of_what_is_scored_says_so(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("supernet.inherited.holds", lambda space, architecture: False)
+    few = ("architectures=3", "filter=valid", "data=synthetic", "workers=0", f"log_dir={tmp_path}")
+    assert run(monkeypatch, evaluate, "estimator=one_shot", f"estimator.run={folder}", *few) == 1
+    assert "not one of 3 architectures has a finite score; the supernet has lost" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("settings", "message"), [
-    ({"checkpoints": 4}, "has kept those of the epochs 2, 4, 5; a search with checkpoint_every=5 keeps more"),
+    ({"checkpoints": 4}, "has kept those of the epochs 2, 4; a search with checkpoint_every=5 keeps more"),
     ({"batches": 0}, "batches is 0"), ({"recalibration_batches": -1}, "recalibration_batches is -1"),
 ])  # fmt: skip
 def test_settings_that_do_not_fit_are_refused(folder, settings, message):
     with pytest.raises((UserError, ValueError), match=message):
         FromSearch(task(SPACE), folder, **settings)
+
+
+def test_edge_weights_count_as_in_training():
+    """Independent reference: the supernet with a one-hot mixture and the shares of the edges worked out by hand."""
+    space = NASBench1Shot1(1, channels=4, layers=3, num_classes=3)
+    supernet = space.supernet().eval()
+    betas = {cell: torch.randn(len(edges)) for cell, edges in space.edges.items()}
+    architecture = space.sample(1, torch.Generator().manual_seed(0))[0]
+    images = torch.randn(4, 3, 8, 8)
+    weights, shares = architecture.one_hot(space.operations), {}
+    for cell, edges in space.edges.items():
+        into = torch.tensor([node for _, node in edges])
+        total = torch.zeros(int(into.max()) + 1).index_add(0, into, betas[cell].exp())
+        shares[cell] = betas[cell].exp() / total[into] * torch.tensor([choice >= 0 for choice in architecture[cell]])
+    found = single(weighted(space, betas), space, supernet, architecture).eval()
+    torch.testing.assert_close(found(images), supernet(images, weights, shares))
+    assert not torch.allclose(found(images), supernet(images, weights))
+
+
+def test_operations_that_are_random_themselves_make_no_score_random():
+    space = RobustDARTS("s4", channels=4, layers=3, num_classes=3)
+    supernet = space.supernet()
+    noisy = next(one for one in space.sample(99, torch.Generator().manual_seed(0)) if "noise" in space.format(one))
+    batches = [(torch.randn(8, 3, 8, 8), torch.randint(3, (8,)))]
+    made = OneShot({"": functools.partial(inherit, space, supernet)}, lambda: batches, lambda: batches, "loss")
+    assert made.measurements(noisy) == made.measurements(noisy)
 
 
 def test_a_folder_that_does_not_fit_is_refused(folder, tmp_path):

@@ -119,3 +119,10 @@ def test_a_network_that_cannot_learn_is_called_so(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(NASBench201, "is_valid", lambda space, architecture: False)
     assert run(monkeypatch, main, *TINY, "epochs=1", f"log_dir={tmp_path}") == 0
     assert "does not depend on its input, so it cannot learn; try more epochs" in capsys.readouterr().out
+
+
+def test_a_folder_that_has_a_run_is_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / "config.yaml").write_text("epochs: 1\n")
+    assert run(monkeypatch, main, *TINY, f"hydra.run.dir={tmp_path}") == 1
+    assert f"has a run already; go on with resume={tmp_path}, or choose another folder" in capsys.readouterr().err
+    assert (tmp_path / "config.yaml").read_text() == "epochs: 1\n"

@@ -30,7 +30,7 @@ def class_contrast(grams: Sequence[Tensor], labels: Tensor) -> Tensor:
     """``G = sum_l (mean of c_l over pairs of one class - mean of c_l over pairs of two classes)``: a scalar.
 
     ``c_l[i, j]`` is the cosine between the gradients of two different images at layer l. A layer at which some image
-    has no gradient is left out.
+    has no gradient is left out; where a gradient is not finite, neither is the result.
 
     Args:
         grams: ``K_l (batch, batch)`` of the loss for each layer, from `layer_grams`.
@@ -40,6 +40,8 @@ def class_contrast(grams: Sequence[Tensor], labels: Tensor) -> Tensor:
     others = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     total = grams[0].new_zeros(())
     for gram in grams:
+        if not bool(gram.isfinite().all()):
+            return torch.full_like(total, torch.nan)
         if bool((gram.diagonal() > 0).all()):
             alike = cosines(gram)
             total = total + alike[same & others].mean() - alike[~same].mean()

@@ -29,10 +29,12 @@ def effective_dimension(grams: Sequence[Tensor]) -> Tensor:
     """``D = sum_l sum_k lambda_k / (lambda_k + 0.01 mean_k lambda_k)``: a scalar.
 
     ``lambda_k`` are the eigenvalues of ``K_l (batch, batch)``, from `layer_grams`. A layer adds at most the number of
-    images, and nothing where it has no gradients.
+    images, and nothing where it has no gradients. Not a number where a gradient is not finite.
     """
     total = grams[0].new_zeros(())
     for gram in grams:
+        if not bool(gram.isfinite().all()):
+            return torch.full_like(total, torch.nan)
         mean = gram.diagonal().mean()
         if bool(mean > 0):
             values = torch.linalg.eigvalsh(gram / mean).clamp_min(0)

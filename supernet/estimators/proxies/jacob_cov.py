@@ -39,5 +39,8 @@ def jacobian_score(rows: Tensor) -> Tensor:
 
     Computed in float64; eigenvalues that rounding made negative count as zero. Not a number where a row is constant.
     """
-    values = torch.linalg.eigvalsh(torch.corrcoef(rows.detach().double())).clamp_min(0.0)
+    correlation = torch.corrcoef(rows.detach().double())
+    if not bool(correlation.isfinite().all()):  # the solver may fail
+        return correlation.new_full((), torch.nan)
+    values = torch.linalg.eigvalsh(correlation).clamp_min(0.0)
     return -((values + EPSILON).log() + 1 / (values + EPSILON)).sum()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from supernet.estimators.proxies.class_contrast import cosines
@@ -29,7 +30,8 @@ class LabelAlignment(GramStatistic):
 def label_alignment(grams: Sequence[Tensor], labels: Tensor) -> Tensor:
     """``A = sum_l alignment(c_l, S)``: a scalar, where ``S_ij`` is 1 for images of one class and else 0.
 
-    ``c_l`` are the cosines between gradients at layer l. A layer at which some image has no gradient is left out.
+    ``c_l`` are the cosines between gradients at layer l. A layer at which some image has no gradient is left out;
+    where a gradient is not finite, neither is the result.
 
     Args:
         grams: ``K_l (batch, batch)`` of the loss for each layer, from `layer_grams`.
@@ -38,6 +40,8 @@ def label_alignment(grams: Sequence[Tensor], labels: Tensor) -> Tensor:
     same = same_class(labels).to(grams[0])
     total = grams[0].new_zeros(())
     for gram in grams:
+        if not bool(gram.isfinite().all()):
+            return torch.full_like(total, torch.nan)
         if bool((gram.diagonal() > 0).all()):
             total = total + alignment(cosines(gram), same)
     return total

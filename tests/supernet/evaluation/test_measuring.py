@@ -1,6 +1,8 @@
 """Architectures are measured once each, with the same numbers wherever that is done."""
 
 import functools
+import multiprocessing
+from collections import deque
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from supernet.estimators.base import Task
 from supernet.estimators.proxies.naswot import NASWOT
 from supernet.evaluation import measuring
 from supernet.evaluation.measuring import cores, measured, one_thread, pays
-from supernet.evaluation.workers import MeasuringError
+from supernet.evaluation.scores import Measurement
+from supernet.evaluation.workers import MeasuringError, Worker
 from supernet.samples import Samples
 from tests.supernet.estimators.tasks import SMALL, task
 from tests.supernet.evaluation.estimators import Dying, Failing, Placed, Sensitive, Unwilling
@@ -117,6 +120,16 @@ def test_a_process_that_dies_is_said_to_with_its_architecture():
     assert bad in str(caught.value)
     assert "SIGKILL" in str(caught.value)
     assert "fewer workers" in str(caught.value)
+
+
+def test_what_a_process_measured_before_it_died_is_kept_and_not_blamed():
+    jobs, theirs = multiprocessing.Pipe()
+    given = architectures(2)
+    worker = Worker(task(), None, jobs, None, deque(given))
+    theirs.send(Measurement((1.0,), 0.5))
+    theirs.close()
+    assert list(worker.rest()) == [(0, Measurement((1.0,), 0.5))]
+    assert worker.at_work == SMALL.format(given[1][1])
 
 
 def test_an_estimator_that_cannot_be_made_elsewhere_says_why():

@@ -156,6 +156,42 @@ def test_a_constraint_holds_for_whatever_is_scored():
     assert len(outcome.space.pool) == 60
 
 
+def test_where_scores_say_nothing_a_constraint_still_holds():
+    table = counted(SMALL, (3, 8, 8), "parameters")
+    most = sorted(table.of(one) for one in SMALL.sample(301, torch.Generator().manual_seed(0)))[150]
+    pool = LISSNAS(Constant, constraint=at_most(most), **SMALL_RUN)(task()).space.pool
+    assert set(pool) == {one for one in SMALL.enumerate() if SMALL.is_valid(one) and table.of(one) <= most}
+    with pytest.raises(ValueError, match="too many to be listed"):
+        LISSNAS(Constant, constraint=at_most(1e9), **{**SMALL_RUN, "n_archs": 10, "neighbours": 2, "smallest": 1})(
+            task(TWO)
+        )
+
+
+class Mostly(Planted):
+    """Finite for one in twenty."""
+
+    def measurements(self, architecture):
+        (value,) = super().measurements(architecture)
+        return (value if self.finite(architecture) else -math.inf,)
+
+    @staticmethod
+    def finite(architecture):
+        return sum(architecture["cell"]) % 20 == 7
+
+
+def test_what_has_no_finite_score_neither_leads_nor_stays():
+    outcome = LISSNAS(Mostly, **SMALL_RUN)(task())
+    assert all(map(Mostly.finite, outcome.space.pool))
+
+
+def test_a_diversity_that_cannot_be_had_keeps_no_more_than_asked():
+    settings = {**SMALL_RUN, "smallest": 20, "rounds": 1}
+    with_it, without = (
+        LISSNAS(Planted, **{**settings, "diversity": share})(task()).space.pool for share in (0.99, 0.0)
+    )
+    assert set(with_it) == set(without)
+
+
 def test_the_neighbours_of_a_seed_may_be_limited():
     Asked.seen.clear()
     LISSNAS(Asked, neighbours=3, rounds=1, **SMALL_RUN)(task())
@@ -203,6 +239,8 @@ def test_alphas_start_at_a_power_of_the_pools_frequencies():
         ({"neighbours": 0}, "neighbours is 0"),
         ({"smallest": 2.5}, "smallest is 2.5"),
         ({"kappa": 0.6}, "kappa is 0.6"),
+        ({"rise": "abc"}, "rise is abc"),
+        ({"rise": -1.0}, "rise is -1.0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +74,10 @@ def test_images_in_another_order_give_the_same():
     nets.append(SMALL.network(SMALL.sample(1, torch.Generator().manual_seed(5))[0]).double().train())
     one = made.measure(nets[0], images.double(), labels)
     assert made.measure(nets[1], images.double()[order], labels[order]) == pytest.approx(one)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_gradients_that_are_not_finite_give_no_number(value):
+    bad = torch.eye(4).double()
+    bad[1, 1] = value
+    assert class_contrast([bad], torch.tensor([0, 0, 1, 1])).isnan()

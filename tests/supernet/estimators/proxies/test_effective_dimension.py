@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -36,3 +38,10 @@ def test_it_is_that_of_the_gradients_of_single_images():
         if values.sum() > 0:
             expected += float((values / (values + 0.01 * values.sum() / 9)).sum())
     assert ours == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_gradients_that_are_not_finite_give_no_number(value):
+    bad = torch.eye(4).double()
+    bad[1, 1] = value
+    assert effective_dimension([bad]).isnan()

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -43,3 +45,10 @@ def test_it_looks_at_the_labels_of_the_images_it_looks_at():
     later[20:] = 0
     assert made.measure(network(seed=1), images, later) == first
     assert made.measure(network(seed=1), images, labels.roll(1)) != first
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_gradients_that_are_not_finite_give_no_number(value):
+    bad = torch.eye(4).double()
+    bad[1, 1] = value
+    assert label_alignment([bad], torch.tensor([0, 0, 1, 1])).isnan()
