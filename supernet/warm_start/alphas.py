@@ -35,6 +35,8 @@ def from_scores(scores: Mapping[str, Tensor], space: SearchSpace, kappa: float) 
     for cell, table in scores.items():
         left = table.double().masked_fill(~space.allowed[cell], torch.nan)
         centred = left - left.nanmean(dim=1, keepdim=True)
+        # What differs by rounding only is equal.
+        centred = torch.where(centred.abs() > 1e-9 * left.abs().nan_to_num().amax(), centred, centred * 0)
         deviation = centred.square().nanmean(dim=1, keepdim=True).sqrt()
         logits[cell] = (kappa * centred / deviation).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     return logits

@@ -71,8 +71,8 @@ class Frequencies(OperationFilter):
     """How often the best architectures have an operation on an edge says where the alphas start.
 
     ``f[e, o] = (count[e, o] + smoothing) / (count[e] + smoothing * operations)``, where an edge's count is that of
-    architectures that keep it; the alphas start at logits ``kappa log f``, at most half the way to the frequencies. A score
-    is ``log (f * operations)``, which is zero for what is neither preferred nor avoided.
+    architectures that keep it; the alphas start at logits ``kappa log f``, at most half the way to the frequencies. A
+    score is ``log (f * operations)``, which is zero for what is neither preferred nor avoided.
 
     Args:
         estimator: see `Sample`, as the next four.

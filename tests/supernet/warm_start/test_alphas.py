@@ -66,3 +66,9 @@ def test_a_start_that_is_not_damped_is_refused():
         with pytest.raises(ValueError, match="kappa"):
             check_kappa(kappa)
     check_kappa(0.5)
+
+
+def test_scores_that_are_equal_but_for_rounding_move_nothing():
+    scores = {"cell": torch.full((6, 5), 0.1, dtype=torch.float64)}
+    scores["cell"][0, 0] += 1e-16
+    assert not from_scores(scores, NASBench201(), 0.5)["cell"].any()
