@@ -1,7 +1,8 @@
-"""Means over the processes of a search; with a single process everything stays as it is."""
+"""What the processes of a run know together; with a single process everything stays as it is."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -9,11 +10,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torchmetrics import Metric
 
 
 def processes() -> int:
     """How many processes share the work."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def place() -> tuple[int, int]:
+    """The number of this process, from 0 on, and how many there are."""
+    return (dist.get_rank() if processes() > 1 else 0), processes()
 
 
 def mean(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -37,6 +44,52 @@ def equal(tensors: Sequence[Tensor]) -> bool:
     extremes = torch.cat([flat, -flat])
     dist.all_reduce(extremes, dist.ReduceOp.MAX)
     return bool(torch.equal(extremes[: len(flat)], -extremes[len(flat) :]))
+
+
+def any_of(flag: bool) -> bool:
+    """Whether it is so in any process. The processes wait for each other, but not for their devices."""
+    if processes() == 1:
+        return flag
+    found = torch.tensor([flag], dtype=torch.uint8)
+    dist.all_reduce(found, dist.ReduceOp.MAX, group=_group())
+    return bool(found)
+
+
+def of_all(state: Any) -> list[Any]:
+    """What each process has, by their numbers: plain values, and tensors in the memory of the CPU."""
+    if processes() == 1:
+        return [state]
+    states: list[Any] = [None] * processes()
+    dist.all_gather_object(states, state, group=_group())
+    return states
+
+
+@functools.cache
+def _group() -> dist.ProcessGroup | None:
+    """All processes, for messages that do not lie on a device."""
+    return None if dist.get_backend() == "gloo" else cast(dist.ProcessGroup, dist.new_group(backend="gloo"))
+
+
+class Mean(Metric):
+    """The mean over steps and processes of a number, in its own precision; it never waits for the device."""
+
+    full_state_update = False
+    total: Tensor
+    steps: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("steps", torch.zeros(()), dist_reduce_fx="sum")
+
+    def update(self, value: Tensor) -> None:
+        """Count the number of one step."""
+        self.total = self.total + value.detach()
+        self.steps = self.steps + 1
+
+    def compute(self) -> Tensor:
+        """The mean so far."""
+        return self.total / self.steps
 
 
 class Total(torch.autograd.Function):

@@ -3,3 +3,10 @@
 
 class UserError(Exception):
     """A mistake in the input, told in one line that names the remedy; the commands print it without a traceback."""
+
+
+MEMORY = (
+    "smaller batches (batch_size=), trainer=ddp with more devices, trainer.precision=bf16-mixed, partial_channels=4, a "
+    "relaxation that runs one operation an edge (relaxation=gumbel), formulation=first_order, or a smaller network help"
+)
+"""What to do where memory does not suffice."""

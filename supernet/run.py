@@ -11,16 +11,19 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from search_spaces.architecture import Architecture
 from supernet.benchmarks.base import Benchmark
 from supernet.callbacks.checkpoint import AtomicCheckpointIO, EpochCheckpoint, newest_checkpoint
+from supernet.callbacks.interim import KEY, Interim
 from supernet.compose import CONFIG, build, read_config, save_config, settled
 from supernet.errors import UserError
 from supernet.files import shown
-from supernet.strategies.launching import Order, run_workers
+from supernet.preemption import PreemptedError, requeued
+from supernet.strategies.launching import Order, meeting_point, run_workers
 from supernet.strategies.places import ALONE, Places, places
 from supernet.strategies.replicated import Replicated
 
@@ -59,13 +62,21 @@ class Run:
 
     @classmethod
     def start(cls, cfg: DictConfig) -> Run:
-        """A new run, or with ``cfg.resume`` the one in that folder with the configuration it was started with."""
+        """A new run, or with ``cfg.resume`` the one in that folder with the configuration it was started with.
+
+        A job that its cluster has put into the queue again goes on with its run.
+        """
+        if requeued() and (Path(cfg.run_dir) / CONFIG).exists():
+            cfg.resume = cfg.run_dir
         resumed, cfg = bool(cfg.resume), settled(cfg)
         folder = Path(cfg.run_dir)
         if not resumed and (folder / CONFIG).exists():
             raise UserError(f"{folder} has a run already; go on with resume={folder}, or choose another folder")
         checkpoint = newest_checkpoint(folder / CHECKPOINTS) if resumed else None
-        return cls(cfg, folder, checkpoint, resumed, places_of(cfg.trainer))
+        found = places_of(cfg.trainer)
+        if found.address and found.leads:
+            meeting_point(found, cfg.trainer.timeout)  # where the others wait until it is their turn
+        return cls(cfg, folder, checkpoint, resumed, found)
 
     @classmethod
     def of_worker(cls, order: Order) -> Run:
@@ -82,8 +93,11 @@ class Run:
 
     def follow(self) -> None:
         """Train with the others, as the leading process says."""
-        if self.cfg.epochs:
-            run_workers(self.places, None, self.cfg.trainer.timeout)
+        try:
+            if self.cfg.epochs:
+                run_workers(self.places, None, self.cfg.trainer.timeout)
+        except PreemptedError as error:
+            raise SystemExit(error.status) from error
 
     @property
     def shown(self) -> str:
@@ -99,7 +113,8 @@ class Run:
         node = self.cfg.trainer.copy()
         with open_dict(node):
             options = {name: node.pop(name, None) for name in ("devices", "num_nodes", "timeout", "sync_batchnorm")}
-        plugins: list[Any] = [AtomicCheckpointIO()]
+        # Who starts the processes is decided here; Lightning would look at SLURM's variables, and requeue by itself.
+        plugins: list[Any] = [AtomicCheckpointIO(), *([] if self.worker else [LightningEnvironment()])]
         first = 1 if self.places.accelerator == "cpu" else [self.places.devices[0]]
         if self.worker:
             several = len(self.places.devices) if first == 1 else list(self.places.devices)
@@ -120,6 +135,7 @@ class Run:
                 *configured,
                 *callbacks,
                 EpochCheckpoint(self.folder / CHECKPOINTS, self.cfg.get("checkpoint_every")),
+                Interim(self.folder / CHECKPOINTS, self.cfg.get("checkpoint_minutes")),
             ],
             logger=logger,
             enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in configured),
@@ -159,6 +175,11 @@ class Run:
             if not self.worker:
                 log.error("interrupted; go on with resume=%s", self.shown)
             raise error if isinstance(error, SystemExit) else SystemExit(1) from error
+        except PreemptedError as error:
+            if not self.worker:
+                log.error("%s; what was done is saved, go on with resume=%s", error, self.shown)
+                error.hand_over(self.folder)
+            raise SystemExit(error.status) from error
         except RuntimeError as error:
             if self.checkpoint and "loading state_dict" in str(error):
                 raise UserError(f"{self.checkpoint} does not fit the configuration of {self.folder}") from error
@@ -190,8 +211,9 @@ class Run:
             return {}
         if self.checkpoint is None:
             return {"purge_step": 0}
-        loops = AtomicCheckpointIO().load_checkpoint(self.checkpoint)["loops"]
-        return {"purge_step": loops["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]}
+        saved = AtomicCheckpointIO().load_checkpoint(self.checkpoint)
+        steps = saved["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]
+        return {"purge_step": steps + (KEY in saved)}  # within an epoch the trainer counts a step after it saves
 
 
 def places_of(trainer: DictConfig) -> Places:

@@ -18,7 +18,7 @@ from supernet.files import write_atomically
 
 log = logging.getLogger("supernet")
 PARTS = {"state_dict", "optimizer_states", "callbacks", "loops"}
-NAME = re.compile(r"epoch_(\d+)\.ckpt")
+NAME = re.compile(r"(epoch|within)_(\d+)\.ckpt")
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -72,19 +72,25 @@ class EpochCheckpoint(pl.callbacks.Checkpoint):
         """Save, then remove what is older than the epoch before."""
         trainer.save_checkpoint(self.folder / f"epoch_{trainer.current_epoch + 1:04d}.ckpt", weights_only=False)
         if trainer.is_global_zero:
+            within(self.folder, trainer.current_epoch + 1).unlink(missing_ok=True)
             for number, path in list(kept_checkpoints(self.folder).items())[:-2]:
                 if not self.every or number % self.every:
                     path.unlink(missing_ok=True)
 
 
+def within(folder: Path, epoch: int) -> Path:
+    """The checkpoint of the midst of an epoch, counted from 1."""
+    return folder / f"within_{epoch:04d}.ckpt"
+
+
 def kept_checkpoints(folder: Path) -> dict[int, Path]:
-    """The checkpoints that are there by their epoch, the oldest first."""
-    return {_number(path): path for path in sorted(_numbered(folder), key=_number)}
+    """The checkpoints after epochs that are there by their epoch, the oldest first."""
+    return {epoch: path for epoch, ended, path in _numbered(folder) if ended}
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that is whole, None where there is none; a damaged one is passed over with a warning."""
-    for path in reversed(kept_checkpoints(folder).values()):
+    for _, _, path in reversed(_numbered(folder)):
         try:
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()  # reads everything and compares the checksums
@@ -99,11 +105,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def _numbered(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*.ckpt") if NAME.fullmatch(path.name)]
-
-
-def _number(path: Path) -> int:
-    match = NAME.fullmatch(path.name)
-    assert match
-    return int(match[1])
+def _numbered(folder: Path) -> list[tuple[int, bool, Path]]:
+    """For each checkpoint its epoch and whether that has ended, in the order in which they were written."""
+    matches = [(NAME.fullmatch(path.name), path) for path in folder.glob("*.ckpt")]
+    return sorted((int(match[2]), match[1] == "epoch", path) for match, path in matches if match)

@@ -88,7 +88,7 @@ class EigenvalueStop(Stopping):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """If adaptive, remember the state that the last evaluation saw, or go back to an earlier one."""
-        if self.rollback is not None and self.values:
+        if self.rollback is not None and self.values and not trainer.fit_loop.restarted_mid_epoch:
             number = self.rollback.begin_epoch(trainer, pl_module, len(self.values) - 1)
             self._keep(number + 1)
 

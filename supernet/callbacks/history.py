@@ -31,6 +31,7 @@ class History(pl.Callback):
         self.folder = folder
         self.rows: list[Row] = []
         self._start = 0.0
+        self._before = 0.0  # seconds of the current epoch before an interruption
 
     @property
     def seconds(self) -> float:
@@ -44,8 +45,9 @@ class History(pl.Callback):
         return {name: float(value) for name, value in last.items() if "/" in name and not isinstance(value, str)}
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._start = time.perf_counter()
+        """Start the clock, or let it go on where the epoch was interrupted."""
+        self._start = time.perf_counter() - self._before
+        self._before = 0.0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the row of this epoch and rewrite the file."""
@@ -56,6 +58,7 @@ class History(pl.Callback):
         if isinstance(pl_module, SearchModule):
             row["genotype"] = pl_module.space.format(pl_module.genotype())
         self.rows = [*self.rows, row]
+        self._start = time.perf_counter()
         if trainer.is_global_zero:
             write_atomically(self.folder / FILE, self.text())
 
@@ -69,9 +72,10 @@ class History(pl.Callback):
         return file.getvalue()
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far."""
-        return {"rows": self.rows}
+        """The rows so far, and the time since the last of them."""
+        return {"rows": self.rows, "seconds": time.perf_counter() - self._start}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on after these rows."""
         self.rows = list(state_dict["rows"])
+        self._before = float(state_dict.get("seconds", 0.0))

@@ -157,6 +157,7 @@ class SearchModule(pl.LightningModule):
         self._use(network)
         metric = functools.partial(MulticlassAccuracy, space.num_classes, average="micro", validate_args=False)
         self.accuracies = nn.ModuleDict({name: metric() for name in (*LEVELS, "supernet", "discretized")})
+        self.losses = nn.ModuleDict({name: averages.Mean() for name in LEVELS})
         self._discretized: list[Network] = []  # a list, so that it is not a part of this module's state
 
     # ---------------------------------------------------------------------------------------------- architecture
@@ -437,8 +438,9 @@ class SearchModule(pl.LightningModule):
 
     def _log_step(self, seen: Seen, batches: dict[str, Batch]) -> None:
         for level, (loss, logits) in seen.items():
-            labels = batches[level][1]
             self.log(f"step/loss_{level}", loss, prog_bar=True)
-            self.log(f"loss/{level}", loss, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
-            self._accuracy(level).update(logits, labels)
+            mean = cast(averages.Mean, self.losses[level])
+            mean.update(loss)
+            self.log(f"loss/{level}", mean, on_step=False, on_epoch=True)
+            self._accuracy(level).update(logits, batches[level][1])
             self.log(f"accuracy/{level}", self._accuracy(level), on_step=False, on_epoch=True, prog_bar=True)

@@ -9,14 +9,17 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from search_spaces.network import Network
 from supernet import seeds
+from supernet.averages import Mean
 from supernet.errors import UserError
 from supernet.formulations.base import Batch
+from supernet.seeds import global_generator
 
 TOP = 5  # with more classes than that, the share of images whose class is among the five likeliest is measured too
 
@@ -74,6 +77,7 @@ class TrainModule(pl.LightningModule):
         self.drop_path = drop_path
         self.auxiliary_weight = auxiliary_weight
         accuracy = functools.partial(MulticlassAccuracy, num_classes, average="micro", validate_args=False)
+        self.train_loss, self.auxiliary_loss = Mean(), Mean()
         self.train_accuracy = accuracy()
         self.test_accuracy = accuracy()
         self.test_top5 = accuracy(top_k=TOP) if num_classes > TOP else None
@@ -96,25 +100,28 @@ class TrainModule(pl.LightningModule):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_train_epoch_start(self) -> None:
-        """Make whatever this epoch draws from the global generator a function of (seed, epoch); set drop-path."""
-        torch.manual_seed(seeds.derive(self.seed, seeds.EPOCH, self.current_epoch))
+        """Set the probability of drop-path."""
         self.network.drop_path(self.drop_path * self.current_epoch / max(1, self.trainer.max_epochs or 1))
         self.log("lr/weights", self.trainer.optimizers[0].param_groups[0]["lr"])
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """The loss of a batch."""
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch; whatever it draws from the global generator is a function of (seed, epoch, batch)."""
+        global_generator(self.device).manual_seed(seeds.derive(self.seed, seeds.EPOCH, self.current_epoch, batch_idx))
         images, labels = batch
         logits, auxiliary = self.network.both(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        log = functools.partial(self.log, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
         self.train_accuracy.update(logits, labels)
-        log("loss/train", loss, prog_bar=True)
-        log("accuracy/train", self.train_accuracy, prog_bar=True)
+        self._log_mean("loss/train", self.train_loss, loss)
+        self.log("accuracy/train", self.train_accuracy, on_step=False, on_epoch=True, prog_bar=True)
         if auxiliary is None:
             return loss
         extra = F.cross_entropy(auxiliary, labels, label_smoothing=self.label_smoothing)
-        log("loss/auxiliary", extra)
+        self._log_mean("loss/auxiliary", self.auxiliary_loss, extra)
         return loss + self.auxiliary_weight * extra
+
+    def _log_mean(self, name: str, mean: Mean, loss: Tensor) -> None:
+        mean.update(loss)
+        self.log(name, mean, on_step=False, on_epoch=True, prog_bar=name == "loss/train")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy on the test set."""

@@ -7,28 +7,37 @@ user's command only watches. Hence a failure in any of them is an error of that 
 
 from __future__ import annotations
 
+import functools
 import json
-import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from supernet.errors import UserError
+import torch.distributed as dist
+
+from supernet.errors import MEMORY, UserError
+from supernet.preemption import SIGNALS, Requests
 from supernet.strategies.places import Places
 
-log = logging.getLogger("supernet")
 GRACE = 20.0
-"""Seconds that a worker has to end when it is asked to."""
-LIFELINE = "SUPERNET_LIFELINE"
-FAILURE = "SUPERNET_FAILURE"
-RANKS = ("LOCAL_RANK", "RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""Seconds that a worker has to end after Ctrl-C."""
+LAST_WORDS = 5.0
+"""Seconds that the others have when one has failed."""
+POLL = 0.2
+JOB = "supernet_job_"
+KEY, LIFELINE, FAILURE = "SUPERNET_JOB", "SUPERNET_LIFELINE", "SUPERNET_FAILURE"
+"""Variables that tell a worker where its order is, what its parent holds, and where to say why it has failed."""
+
+_jobs = 0
+"""How many times workers were started; the leading processes of all nodes run the same jobs in the same order."""
 
 
 class WorkerError(UserError):
@@ -55,68 +64,113 @@ def run_workers(places: Places, order: Order | None, timeout: float) -> None:
 
     Args:
         places: where they are.
-        order: for the first of them, which tells the others; None where it is started elsewhere.
+        order: what they are to do, where that is decided here; None to wait for the leading process's.
         timeout: seconds that a process waits for another, in any exchange.
 
     Raises:
-        UserError: where a worker has found a mistake of the user.
+        UserError: where a worker has found a mistake of the user, or the leading process cannot be reached.
         WorkerError: where one has failed, with its number and the reason.
+        PreemptedError: where they have ended because they, or this process, were asked to; what they did is saved.
     """
+    global _jobs
+    store, address, port = meeting_point(places, timeout)
+    key, _jobs = f"{JOB}{_jobs}", _jobs + 1
+    if order is None:
+        _await(store, key)
+    else:
+        store.set(key, json.dumps(vars(order)))
+    requests = Requests()
     with tempfile.TemporaryDirectory() as folder:
         failures = [Path(folder) / str(local) for local in places.local]
         reader, writer = os.pipe()
         workers: list[subprocess.Popen[bytes]] = []
         try:
-            environment = _environment(places, reader)
+            requests.listen()
+            environment = {**_environment(places, address, port), KEY: key, LIFELINE: str(reader)}
             for local, failure in zip(places.local, failures, strict=True):
-                first = places.node == 0 and local == 0
-                command = [
-                    sys.executable, "-m", "supernet.strategies.worker", places.accelerator, str(timeout),
-                    *([json.dumps(vars(order))] if first and order is not None else []),
-                ]  # fmt: skip
                 ranks = {"LOCAL_RANK": str(local), "RANK": str(places.node * len(places.devices) + local)}
                 workers.append(
                     subprocess.Popen(
-                        command, env={**environment, **ranks, FAILURE: str(failure)}, pass_fds=(reader,)
+                        [sys.executable, "-m", "supernet.strategies.worker", places.accelerator, str(timeout)],
+                        env={**environment, **ranks, FAILURE: str(failure)}, pass_fds=(reader,),
                     )
                 )  # fmt: skip
-            _watch(workers)
+            first = _watch(workers, requests)
         except KeyboardInterrupt:  # the terminal has told the workers too: they save what there is to be saved
             _wait(workers, GRACE)
             raise
         finally:
+            requests.ignore()
             os.close(writer)  # a worker whose lifeline ends, ends
             os.close(reader)
             _stop(workers)
-        _raise(places, workers, failures)
+        told = {number: json.loads(path.read_text()) for number, path in enumerate(failures) if path.exists()}
+        asked = [worker.returncode - 128 for worker in workers if worker.returncode - 128 in SIGNALS]
+        if not told and (asked or requests.signal is not None) and any(worker.returncode for worker in workers):
+            raise requests.preempted(next(iter(asked), None))
+        _raise(places, workers, first, told)
 
 
-def _environment(places: Places, reader: int) -> dict[str, str]:
-    address, port = places.address or ("127.0.0.1", str(_free_port()))
-    # Only torchrun's own store is where these say; all others is for the first process to open.
+def meeting_point(places: Places, timeout: float) -> tuple[Any, str, int]:
+    """The store that the leading process keeps for all, and where it is; torchrun keeps one itself.
+
+    It stays open as long as this process lives: others wait there as long as it takes the leading one to come to the
+    training, and learn at once when that has died.
+    """
+    host, port = places.address or ("127.0.0.1", "0")
+    return _store(host, int(port), places.leads and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True", timeout)
+
+
+@functools.cache
+def _store(host: str, port: int, ours: bool, timeout: float) -> tuple[Any, str, int]:
+    limit = timedelta(seconds=timeout)
+    try:
+        store = dist.TCPStore(host, port, is_master=ours, timeout=limit, wait_for_workers=False)  # type: ignore[attr-defined]
+    except (RuntimeError, ValueError) as error:
+        if ours:
+            raise UserError(f"MASTER_PORT={port} cannot be used on this node, choose another ({error})") from error
+        raise UserError(
+            f"the first node, {host}:{port}, was not there after {timeout:g} s; see that the command runs there too, "
+            "with the same MASTER_ADDR and MASTER_PORT, and that this node can reach it"
+        ) from error
+    return store, host, store.port
+
+
+def _await(store: Any, key: str) -> None:
+    """Wait for the leading process to come to the training."""
+    try:
+        while not store.check([key]):
+            time.sleep(POLL)
+    except RuntimeError as error:
+        raise WorkerError("the first node has ended; its own message says why") from error
+
+
+def _environment(places: Places, address: str, port: int) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
         "MASTER_ADDR": address,
-        "MASTER_PORT": port,
+        "MASTER_PORT": str(port),
         "NODE_RANK": str(places.node),
         "WORLD_SIZE": str(places.size),
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        LIFELINE: str(reader),
     }
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _watch(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Return when all have ended, or when one has failed."""
+def _watch(workers: Sequence[subprocess.Popen[bytes]], requests: Requests) -> list[int]:
+    """Return when all have ended, or when some have failed: their numbers. Pass on a request to end."""
+    passed_on = False
     while True:
         codes = [worker.poll() for worker in workers]
-        if any(codes) or all(code is not None for code in codes):
-            return
+        failed = [number for number, code in enumerate(codes) if code]
+        if all(code is not None for code in codes):
+            return failed
+        if failed and not all(codes[number] == 128 + signal.SIGTERM for number in failed):
+            return failed  # after a request they all end, the last of them when it has saved
+        if requests.signal is not None and not passed_on:
+            passed_on = True
+            for worker in workers:
+                if worker.poll() is None:
+                    worker.send_signal(signal.SIGTERM)
         time.sleep(0.1)
 
 
@@ -130,33 +184,29 @@ def _wait(workers: Sequence[subprocess.Popen[bytes]], seconds: float) -> bool:
 
 
 def _stop(workers: Sequence[subprocess.Popen[bytes]]) -> None:
-    if not _wait(workers, 0.5):
+    """End those that have not ended; without the others none can do or save anything more."""
+    if not _wait(workers, LAST_WORDS):
         for worker in workers:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGTERM)
-        if not _wait(workers, GRACE):
-            for worker in workers:
-                worker.kill()
+            worker.kill()
     for worker in workers:
         worker.wait()
 
 
-def _raise(places: Places, workers: Sequence[subprocess.Popen[bytes]], failures: Sequence[Path]) -> None:
-    """Say why one has failed, if any: one that says so itself, else one that was killed, else any."""
-    failed = [number for number, worker in enumerate(workers) if worker.returncode]
+def _raise(
+    places: Places, workers: Sequence[subprocess.Popen[bytes]], first: Sequence[int], told: Mapping[int, dict[str, Any]]
+) -> None:
+    """Say why one has failed, if any: one that says so itself, else one of the first to end."""
+    failed = [*told, *(number for number in first if workers[number].returncode < 0), *first]
     if not failed:
         return
-    told = [number for number in failed if failures[number].exists()]
-    stopped = (-signal.SIGTERM, *range(1, 256))  # by this process, or for want of another
-    killed = [number for number in failed if workers[number].returncode not in stopped]
-    number = (told or killed or failed)[0]
-    rank = places.node * len(places.devices) + places.local[number]
-    who = f"process {rank} of {places.size}"
-    if told:
-        report = json.loads(failures[number].read_text())
-        if report["user"]:
-            raise UserError(report["message"])
-        raise WorkerError(f"{who} failed: {report['message']}")
+    number = failed[0]
+    who = f"process {places.node * len(places.devices) + places.local[number]} of {places.size}"
+    if number in told:
+        if told[number]["user"]:
+            raise UserError(told[number]["message"])
+        raise WorkerError(f"{who} failed: {told[number]['message']}")
     code = workers[number].returncode
+    if code == -signal.SIGKILL:
+        raise WorkerError(f"{who} was ended by SIGKILL; if you did not, the system ran out of memory: {MEMORY}")
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
     raise WorkerError(f"{who} {how}; the others were stopped")

@@ -17,7 +17,7 @@ import torch.distributed as dist
 
 from supernet.errors import UserError
 from supernet.files import write_atomically
-from supernet.strategies.launching import FAILURE, LIFELINE, Order
+from supernet.strategies.launching import FAILURE, KEY, LIFELINE, Order
 from supernet.strategies.replicated import backend
 
 TASKS = {"search": "supernet.search", "train": "supernet.train"}
@@ -32,27 +32,38 @@ def main() -> None:
         datefmt="%H:%M:%S", level=logging.INFO if not rank else logging.WARNING, stream=sys.stdout,
     )  # fmt: skip
     try:
-        accelerator, timeout, *told = sys.argv[1:]
-        limit = timedelta(seconds=float(timeout))
-        dist.init_process_group(backend(accelerator), timeout=limit)
-        orders = [Order(**json.loads(told[0])) if told else None]
-        dist.broadcast_object_list(orders, device=_device(accelerator))
-        (order,) = orders
-        assert order is not None
-        module = importlib.import_module(TASKS[order.task])
-        module.work(order)
+        accelerator, timeout = sys.argv[1:]
+        order = join(accelerator, float(timeout))
+        importlib.import_module(TASKS[order.task]).work(order)
         dist.destroy_process_group()
     except BaseException as error:
         _report(error)
         raise
 
 
-def _device(accelerator: str) -> torch.device:
-    """Where messages between the processes lie."""
-    if backend(accelerator) == "gloo":
-        return torch.device("cpu")
-    torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+def join(accelerator: str, timeout: float) -> Order:
+    """Meet the other processes, and learn what is to be done.
+
+    Raises `UserError`, which names them, if some do not come.
+    """
+    rank, size, limit = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), timedelta(seconds=timeout)
+    place = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+    outer = dist.TCPStore(*place, is_master=False, timeout=limit)  # type: ignore[attr-defined]
+    store = dist.PrefixStore(os.environ[KEY], outer)  # type: ignore[attr-defined]
+    store.set(f"here_{rank}", "")
+    everybody = [f"here_{number}" for number in range(size)]
+    try:
+        store.wait(everybody, limit)
+    except RuntimeError as error:
+        missing = [number for number, key in enumerate(everybody) if not store.check([key])]
+        raise UserError(
+            f"processes {', '.join(map(str, missing))} of {size} were not there after {timeout:g} s; see that the "
+            "command runs on every node, or wait longer with trainer.timeout=<seconds>"
+        ) from error
+    if backend(accelerator) == "nccl":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group(backend(accelerator), store=store, rank=rank, world_size=size, timeout=limit)
+    return Order(**json.loads(outer.get(os.environ[KEY])))
 
 
 def _end_with_parent() -> None:

@@ -85,8 +85,8 @@ def test_the_loss_adds_the_weighted_auxiliary_head_and_smooths_the_targets_of_bo
                 Fixed(first, auxiliary), SGD, STEADY, 4, label_smoothing=smoothing, auxiliary_weight=0.4
             )
             assert float(module.training_step(batch, 0)) == pytest.approx(expected + 0.4 * extra)
-            assert float(logged["loss/train"]) == pytest.approx(expected)
-        assert float(logged["loss/auxiliary"]) == pytest.approx(math.log(4))
+            assert float(logged["loss/train"].compute()) == pytest.approx(expected)
+        assert float(logged["loss/auxiliary"].compute()) == pytest.approx(math.log(4))
         module.validation_step(batch, 0)
         assert float(logged["loss/test"]) == pytest.approx(math.log(7 / 4))  # never smoothed
 

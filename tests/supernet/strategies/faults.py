@@ -7,20 +7,21 @@ import pytorch_lightning as pl
 
 
 class Fault(pl.Callback):
-    """In the process of this rank: raise an error, or be killed, in the second batch of an epoch.
+    """In the process of this rank, before a batch: raise an error, be killed, or be asked to end.
 
     Args:
         rank: of the process.
-        how: ``raise`` or ``kill``.
+        how: ``raise``, ``kill`` or ``ask``.
         epoch: counted from 0.
+        batch: counted from 0.
     """
 
-    def __init__(self, rank: int, how: str = "raise", epoch: int = 0) -> None:
-        self.rank, self.how, self.epoch = rank, how, epoch
+    def __init__(self, rank: int, how: str = "raise", epoch: int = 0, batch: int = 1) -> None:
+        self.rank, self.how, self.moment = rank, how, (epoch, batch)
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-        if (trainer.current_epoch, batch_idx, trainer.global_rank) != (self.epoch, 1, self.rank):
+        if ((trainer.current_epoch, batch_idx), trainer.global_rank) != (self.moment, self.rank):
             return
-        if self.how == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise ArithmeticError("broken on purpose")
+        if self.how == "raise":
+            raise ArithmeticError("broken on purpose")
+        os.kill(os.getpid(), {"kill": signal.SIGKILL, "ask": signal.SIGTERM}[self.how])
