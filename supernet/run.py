@@ -163,6 +163,8 @@ class Run:
         Where several processes train, they do so now, and the trainer here takes over what they have come to.
         """
         checkpoint = self.checkpoint
+        if trainer.precision == "64-true":
+            module.double()  # the trainer does so only after it has loaded a checkpoint, which would round it
         if not self.worker:
             self.prepare(module)
             if checkpoint:

@@ -96,8 +96,8 @@ def test_files_that_are_decoded_in_every_pass_are_the_same_after_it(monkeypatch,
     fill(tmp_path / "images" / "test", 2, (8, 8))
     settings = (
         *(one for one in TINY if not one.startswith("data")), "data=image_folder", f"data.root={tmp_path}/images",
-        "data.random_area=[0.5,1.0]", "data.memory_limit=1", "data.num_workers=2", "data.crop_padding=1", "batch_size=4",
-        "logger=none",
+        "data.random_area=[0.5,1.0]", "data.memory_limit=1", "data.num_workers=2", "data.crop_padding=1",
+        "batch_size=4", "logger=none",
     )  # fmt: skip
     assert run(monkeypatch, search.main, *settings, f"hydra.run.dir={tmp_path}/whole") == 0
     compare(interrupted(monkeypatch, search.main, tmp_path / "run", 1, 2, *settings), tmp_path / "whole")
@@ -107,7 +107,10 @@ def test_a_checkpoint_is_written_every_so_many_minutes_and_goes_when_its_epoch_h
     fault = (ASK % (1, 3)).replace("ask", "raise")
     with pytest.raises(ArithmeticError):
         run(monkeypatch, search.main, *TINY, "logger=none", "checkpoint_minutes=0", fault, f"hydra.run.dir={tmp_path}")
-    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == ["epoch_0001.ckpt", "within_0002.ckpt"]
+    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == [
+        "epoch_0001.ckpt",
+        "within_0002.ckpt",
+    ]
 
 
 def test_asked_to_end_after_the_last_batch_a_run_finishes_its_epoch(monkeypatch, tmp_path):

@@ -5,15 +5,20 @@ What Lightning's own launcher does in these cases under Hydra: wrong results wit
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from tests.commands import TINY
+from tests.supernet.callbacks.test_interim import compare
 
 ROOT = Path(__file__).parents[3]
 PAIR = (*TINY, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "logger=none", "epochs=1",
@@ -28,6 +33,34 @@ def command(script: str, *arguments: str, timeout: float = 100, **environment: s
         [sys.executable, str(ROOT / script), *arguments],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
+
+
+@contextmanager
+def started(script: str, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that runs beside the test, and no longer."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment}
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / script), *arguments],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def genotype(folder: Path) -> dict:
@@ -109,6 +142,58 @@ def test_a_process_that_is_killed_ends_the_run_which_can_be_resumed(rank, tmp_pa
     assert f"go on with resume={tmp_path}" in found.stderr
     assert time.monotonic() - start < 60
     assert not workers_of(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_request_to_one_process_saves_within_the_epoch_and_the_run_goes_on_bit_for_bit(tmp_path):
+    settings = (*PAIR, "data.num_images=320", "trainer.limit_train_batches=14")
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    assert command("search.py", *settings, f"hydra.run.dir={whole}").returncode == 0
+    found = command("search.py", *settings, FAULT % (1, "ask"), f"hydra.run.dir={folder}")
+    assert found.returncode == 128 + signal.SIGTERM, found.stderr
+    assert f"asked to end by SIGTERM; what was done is saved, go on with resume={folder}" in found.stdout
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["within_0001.ckpt"]
+    config = OmegaConf.load(folder / "config.yaml")
+    del config.callbacks.fault
+    OmegaConf.save(config, folder / "config.yaml")
+    assert command("search.py", f"resume={folder}").returncode == 0
+    compare(folder, whole)
+
+
+@pytest.mark.slow
+def test_a_request_to_the_command_reaches_its_processes(tmp_path):
+    settings = (*PAIR, "epochs=200", f"hydra.run.dir={tmp_path}")
+    with started("search.py", *settings) as process:
+        wait_for((tmp_path / "checkpoints" / "epoch_0001.ckpt").exists)
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "go on with resume=" in output
+    assert not workers_of(tmp_path)
+
+
+@pytest.mark.slow
+def test_two_nodes_search_as_one_and_the_others_folder_stays_clean(tmp_path):
+    settings = (*PAIR, "trainer.devices=1", "trainer.num_nodes=2", f"hydra.run.dir={tmp_path}/run")
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    with started("search.py", *settings, NODE_RANK="1", **place) as other:
+        found = command("search.py", *settings, NODE_RANK="0", **place)
+        output, error = other.communicate(timeout=60)
+    assert found.returncode == 0, found.stderr
+    assert other.returncode == 0, error
+    assert genotype(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_node_that_does_not_come_up_is_named_after_the_limit(tmp_path):
+    settings = (*PAIR, "trainer.devices=1", "trainer.num_nodes=2", "trainer.timeout=5", f"hydra.run.dir={tmp_path}/run")
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    alone = command("search.py", *settings, NODE_RANK="0", **place)
+    assert alone.returncode == 1
+    assert "processes 1 of 2 were not there after 5 s" in alone.stderr
+    other = command("search.py", *settings, NODE_RANK="1", **place)
+    assert other.returncode == 1
+    assert f"the first node, 127.0.0.1:{place['MASTER_PORT']}, was not there after 5 s" in other.stderr
 
 
 def test_lightnings_own_strategies_are_refused_with_what_to_use():
