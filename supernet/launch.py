@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from supernet.errors import UserError
+from supernet.strategies.places import leads
 
 PACKAGE = Path(__file__).parent
 CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())
@@ -101,7 +102,8 @@ def _guarded(task: Task, debugging: bool) -> Task:
         try:
             return task(cfg)
         except Exception as error:
-            _remove_if_unused(folder)
+            if leads():  # the folder may be that of all nodes
+                remove_if_unused(folder)
             if debugging or not single or (message := explain(error, HydraConfig.get().job.config_name or "")) is None:
                 raise
             _fail(message, None if cfg.get("resume") else folder)
@@ -109,7 +111,7 @@ def _guarded(task: Task, debugging: bool) -> Task:
     return run
 
 
-def _remove_if_unused(folder: Path) -> None:
+def remove_if_unused(folder: Path) -> None:
     """Delete a run folder in which nothing but Hydra's own record was written."""
     if {path.name for path in folder.iterdir() if path.suffix != ".log"} == {".hydra"}:
         shutil.rmtree(folder, ignore_errors=True)

@@ -22,6 +22,7 @@ from supernet.callbacks.interim import KEY, Interim
 from supernet.compose import CONFIG, build, read_config, save_config, settled
 from supernet.errors import UserError
 from supernet.files import shown
+from supernet.launch import remove_if_unused
 from supernet.preemption import PreemptedError, requeued
 from supernet.strategies.launching import Order, meeting_point, run_workers
 from supernet.strategies.places import ALONE, Places, places
@@ -69,12 +70,13 @@ class Run:
         if requeued() and (Path(cfg.run_dir) / CONFIG).exists():
             cfg.resume = cfg.run_dir
         resumed, cfg = bool(cfg.resume), settled(cfg)
-        folder = Path(cfg.run_dir)
+        folder, found = Path(cfg.run_dir), places_of(cfg.trainer)
+        if not found.leads:
+            return cls(cfg, folder, None, resumed, found)
         if not resumed and (folder / CONFIG).exists():
             raise UserError(f"{folder} has a run already; go on with resume={folder}, or choose another folder")
         checkpoint = newest_checkpoint(folder / CHECKPOINTS) if resumed else None
-        found = places_of(cfg.trainer)
-        if found.address and found.leads:
+        if found.address:
             meeting_point(found, cfg.trainer.timeout)  # where the others wait until it is their turn
         return cls(cfg, folder, checkpoint, resumed, found)
 
@@ -98,6 +100,9 @@ class Run:
                 run_workers(self.places, None, self.cfg.trainer.timeout)
         except PreemptedError as error:
             raise SystemExit(error.status) from error
+        finally:
+            if self.folder.is_dir():
+                remove_if_unused(self.folder)  # Hydra has made it; the leading process's is another
 
     @property
     def shown(self) -> str:

@@ -89,6 +89,11 @@ def places(
     return Places(kind, numbers, nodes, node, local, (environment["MASTER_ADDR"], environment["MASTER_PORT"]))
 
 
+def leads(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this is the first of the commands that were started for one run, or the only one."""
+    return all(environment.get(name, "0") == "0" for name in ("NODE_RANK", "GROUP_RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
 def bare(accelerator: str, devices: list[int] | str | int) -> pl.Trainer:
     """A trainer that says what there is. Raises `UserError` where it is not there."""
     try:

@@ -174,14 +174,14 @@ def test_a_request_to_the_command_reaches_its_processes(tmp_path):
 
 @pytest.mark.slow
 def test_two_nodes_search_as_one_and_the_others_folder_stays_clean(tmp_path):
-    settings = (*PAIR, "trainer.devices=1", "trainer.num_nodes=2", f"hydra.run.dir={tmp_path}/run")
+    settings = (*PAIR, "trainer.devices=1", "trainer.num_nodes=2")
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    with started("search.py", *settings, NODE_RANK="1", **place) as other:
-        found = command("search.py", *settings, NODE_RANK="0", **place)
-        output, error = other.communicate(timeout=60)
+    with started("search.py", *settings, f"hydra.run.dir={tmp_path}/other", NODE_RANK="1", **place) as other:
+        found = command("search.py", *settings, f"hydra.run.dir={tmp_path}/run", NODE_RANK="0", **place)
+        assert other.wait(timeout=60) == 0, other.stderr.read()
     assert found.returncode == 0, found.stderr
-    assert other.returncode == 0, error
     assert genotype(tmp_path / "run")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.slow
