@@ -51,6 +51,7 @@ def check(cfg: DictConfig) -> None:
         "warmup_epochs": 0,
         "batch_size": 1,
         "weight_steps": 1,
+        "max_skipped_steps": 0,
         "partial_channels": 1,
     }
     for key, least in smallest.items():
@@ -60,6 +61,9 @@ def check(cfg: DictConfig) -> None:
     every = cfg.get("checkpoint_every")
     if every is not None and (not isinstance(every, int) or isinstance(every, bool) or every < 1):
         raise UserError(f"checkpoint_every={every}: it must be a whole number, at least 1, or null")
+    minutes = cfg.get("checkpoint_minutes")
+    if minutes is not None and (not isinstance(minutes, int | float) or isinstance(minutes, bool) or not minutes >= 0):
+        raise UserError(f"checkpoint_minutes={minutes}: it must be a number, at least 0, or null")
     clip = cfg.get("clip", 0)
     if not isinstance(clip, int | float) or isinstance(clip, bool) or not clip >= 0:
         raise UserError(f"clip={clip}: it must be a number, at least 0; 0 turns clipping off")

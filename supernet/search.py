@@ -85,6 +85,7 @@ def searched(run: Run) -> float:
             edge_normalization=cfg.edge_normalization,
             perturbation=build(cfg.perturbation, "perturbation") if cfg.perturbation else None,
             cost=build(cfg.cost, "cost", space=space, image=image) if cfg.cost else None,
+            max_skipped_steps=cfg.max_skipped_steps,
         )
 
     module = assemble(space)

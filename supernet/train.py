@@ -79,6 +79,7 @@ def trained(run: Run) -> float:
         label_smoothing=cfg.label_smoothing,
         drop_path=cfg.drop_path,
         auxiliary_weight=cfg.auxiliary_weight,
+        max_skipped_steps=cfg.max_skipped_steps,
     )
     history = History(run.folder)
     trainer = run.trainer(history, *([] if run.worker else [HParams(flat(cfg))]))

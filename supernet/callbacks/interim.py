@@ -66,6 +66,7 @@ class Interim(pl.callbacks.Checkpoint):
         due = self.minutes is not None and time.monotonic() - self._saved >= 60 * self.minutes
         asked = averages.any_of(self._requests.signal is not None)
         if asked or averages.any_of(due):
+            pl_module.guard.check()  # type: ignore[operator, union-attr]
             self._saving = True
             try:
                 trainer.save_checkpoint(within(self.folder, trainer.current_epoch + 1), weights_only=False)

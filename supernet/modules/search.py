@@ -24,6 +24,7 @@ from supernet.alphas import Alphas, Mixture
 from supernet.costs.base import CostTerm
 from supernet.errors import UserError
 from supernet.formulations.base import Batch, Formulation, Problem
+from supernet.modules.finite import Guard
 from supernet.modules.structure import forget, replace_parameters, transfer, transfer_optimizer
 from supernet.perturbations.base import Perturbation
 from supernet.relaxations.base import Relaxation
@@ -97,6 +98,7 @@ class SearchModule(pl.LightningModule):
         edge_normalization: weigh the edges that enter a node (PC-DARTS).
         perturbation: train the weights at a mixture near the current one (SDARTS).
         cost: a term for the size or the latency of the architecture in the loss of the alphas.
+        max_skipped_steps: how many batches with a gradient that is not finite are left out; see `Guard`.
 
     Attributes:
         weights: the parameters of the network.
@@ -122,6 +124,7 @@ class SearchModule(pl.LightningModule):
         edge_normalization: bool = False,
         perturbation: Perturbation | None = None,
         cost: CostTerm | None = None,
+        max_skipped_steps: int = 0,
     ) -> None:
         super().__init__()
         check_combination(relaxation, perturbation, cost)
@@ -139,6 +142,7 @@ class SearchModule(pl.LightningModule):
         self.partial_channels = partial_channels
         self.perturbation = perturbation
         self.cost = cost
+        self.guard = Guard(max_skipped_steps)
         self.stage_start = 0  # the epoch in which the current stage began
         self.found: Architecture | None = None  # what a callback chose as the result
 
@@ -158,6 +162,7 @@ class SearchModule(pl.LightningModule):
         metric = functools.partial(MulticlassAccuracy, space.num_classes, average="micro", validate_args=False)
         self.accuracies = nn.ModuleDict({name: metric() for name in (*LEVELS, "supernet", "discretized")})
         self.losses = nn.ModuleDict({name: averages.Mean() for name in LEVELS})
+        self._batch = 0  # the number of the current one, for messages
         self._discretized: list[Network] = []  # a list, so that it is not a part of this module's state
 
     # ---------------------------------------------------------------------------------------------- architecture
@@ -242,6 +247,7 @@ class SearchModule(pl.LightningModule):
             "partial_channels": self.partial_channels,
             "stage_start": self.stage_start,
             "found": None if self.found is None else self.space.format(self.found),
+            "skipped_steps": self.guard.skipped,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -256,6 +262,7 @@ class SearchModule(pl.LightningModule):
             fresh=True,
             stage=saved["stage_start"],
         )
+        self.guard.skipped = saved.get("skipped_steps", 0)
         self.found = None if saved["found"] is None else self.space.parse(saved["found"])
 
     # -------------------------------------------------------------------------------------------------- training
@@ -290,18 +297,25 @@ class SearchModule(pl.LightningModule):
         train, valid = batch["train"], batch["valid"]
         weight_optimizer, arch_optimizer = self.optimizers()  # type: ignore[attr-defined]
         seen: Seen = {}
+        self._batch = batch_idx
         problem, tracked = self._problems(weight_optimizer, train, batch_idx, seen)
+        before = [tensor.clone() for tensor in self._running()] if self.guard.skips else []
         warming_up = self.current_epoch - self.stage_start < self.warmup_epochs
         if warming_up or batch_idx % self.weight_steps or not problem.arch:
-            self._step_weights(weight_optimizer, self.formulation.weight_grads(tracked, train, valid))
+            stepped = self._step_weights(weight_optimizer, self.formulation.weight_grads(tracked, train, valid))
         elif self.formulation.simultaneous and self.perturbation is None:
             arch_grads, weight_grads = self.formulation.joint_grads(tracked, train, valid)
-            self._step_alphas(arch_optimizer, arch_grads)
-            self._step_weights(weight_optimizer, weight_grads)
+            stepped = self._step_alphas(arch_optimizer, arch_grads)
+            stepped = stepped and self._step_weights(weight_optimizer, weight_grads)
         else:
-            self._step_alphas(arch_optimizer, self.formulation.arch_grads(problem, train, valid))
-            self._step_weights(weight_optimizer, self.formulation.weight_grads(tracked, train, valid))
-        self._log_step(seen, {"weights": train, "alphas": valid})
+            stepped = self._step_alphas(arch_optimizer, self.formulation.arch_grads(problem, train, valid))
+            if stepped:
+                grads = self.formulation.weight_grads(tracked, train, valid)
+                stepped = self._step_weights(weight_optimizer, grads)
+        if stepped:
+            self._log_step(seen, {"weights": train, "alphas": valid})
+        else:
+            torch._foreach_copy_(self._running(), before)  # it may have seen what is not finite
 
     def _problems(self, optimizer: Any, train: Batch, batch_idx: int, seen: Seen) -> tuple[Problem, Problem]:
         """The problem for the gradients of the alphas, and that for the weights' own step.
@@ -353,6 +367,9 @@ class SearchModule(pl.LightningModule):
             for layer in self._norms:
                 layer.track_running_stats = True
 
+    def _running(self) -> list[Tensor]:
+        return [getattr(layer, name) for layer in self._norms for name in ("running_mean", "running_var")]
+
     def _perturbed(self, mixture: Mixture, batch: Batch, seed: int) -> Mixture:
         assert self.perturbation is not None
         generator = torch.Generator(self.device).manual_seed(seed)
@@ -368,7 +385,10 @@ class SearchModule(pl.LightningModule):
         finally:
             self.network.train()
 
-    def _step_alphas(self, optimizer: Any, grads: Sequence[Tensor]) -> None:
+    def _step_alphas(self, optimizer: Any, grads: Sequence[Tensor]) -> bool:
+        norm = gradients.norm(grads)
+        if self._refused("alphas", norm):
+            return False
         alphas = self.alphas.tensors()
         penalty = self.alphas.penalty()
         if self.cost is not None:
@@ -378,18 +398,28 @@ class SearchModule(pl.LightningModule):
         pulls = gradients.grad(penalty, alphas) if penalty.requires_grad else [torch.zeros_like(a) for a in alphas]
         for alpha, grad, pull in zip(alphas, grads, pulls, strict=True):
             alpha.grad = grad + pull
-        self._log_norm("alphas", gradients.norm(grads))
         optimizer.step()
+        return True
 
-    def _step_weights(self, optimizer: Any, grads: Sequence[Tensor]) -> None:
+    def _step_weights(self, optimizer: Any, grads: Sequence[Tensor]) -> bool:
         for weight, grad in zip(self.weights, grads, strict=True):
             weight.grad = grad
         norm = nn.utils.clip_grad_norm_(self.weights, self.clip) if self.clip else gradients.norm(grads)
-        self._log_norm("weights", norm)
+        if self._refused("weights", norm):
+            return False
         optimizer.step()
+        return True
+
+    def _refused(self, level: str, norm: Tensor) -> bool:
+        """Whether a step with a gradient of this norm must not be done; log the norm if it may."""
+        refused = self.guard.refuses(level, norm, self.current_epoch, self._batch)
+        if not refused:
+            self.log(f"step/gradient_norm_{level}", norm)
+        return refused
 
     def on_train_epoch_end(self) -> None:
         """Advance the learning rate of the weights; make sure that all processes still search the same."""
+        self.guard.check()
         if not averages.equal(self.alphas.tensors()):
             raise RuntimeError("the alphas are not the same in all processes; please report this")
         scheduler = self.lr_schedulers()
@@ -400,7 +430,7 @@ class SearchModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Read off the architecture once for all batches; let all processes judge with the same running statistics."""
-        running = [getattr(layer, name) for layer in self._norms for name in ("running_mean", "running_var")]
+        running = self._running()
         torch._foreach_copy_(running, averages.mean(running))
         self._discretized = [self.discretized()]
         self._mixture = self.alphas.judged()
@@ -432,9 +462,6 @@ class SearchModule(pl.LightningModule):
 
     def _accuracy(self, name: str) -> MulticlassAccuracy:
         return cast(MulticlassAccuracy, self.accuracies[name])
-
-    def _log_norm(self, level: str, norm: Tensor) -> None:
-        self.log(f"step/gradient_norm_{level}", norm)
 
     def _log_step(self, seen: Seen, batches: dict[str, Batch]) -> None:
         for level, (loss, logits) in seen.items():

@@ -9,16 +9,17 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from search_spaces.network import Network
-from supernet import seeds
+from supernet import gradients, seeds
 from supernet.averages import Mean
 from supernet.errors import UserError
 from supernet.formulations.base import Batch
+from supernet.modules.finite import Guard
 from supernet.seeds import global_generator
 
 TOP = 5  # with more classes than that, the share of images whose class is among the five likeliest is measured too
@@ -45,6 +46,8 @@ class TrainModule(pl.LightningModule):
             arXiv:1512.00567), in both heads and in training only.
         drop_path: probability at the end of the training.
         auxiliary_weight: of the second head's loss, where the network has one.
+        max_skipped_steps: how many batches with a gradient that is not finite are left out; see `Guard`. With the loss
+            scaling of 16-mixed they are left out anyway.
 
     Raises:
         UserError: for a value that makes no sense.
@@ -61,6 +64,7 @@ class TrainModule(pl.LightningModule):
         label_smoothing: float = 0.0,
         drop_path: float = 0.0,
         auxiliary_weight: float = 0.0,
+        max_skipped_steps: int = 0,
     ) -> None:
         super().__init__()
         for name, value in (("label_smoothing", label_smoothing), ("drop_path", drop_path)):
@@ -76,6 +80,10 @@ class TrainModule(pl.LightningModule):
         self.label_smoothing = label_smoothing
         self.drop_path = drop_path
         self.auxiliary_weight = auxiliary_weight
+        self.guard = Guard(max_skipped_steps)
+        self._batch = 0  # the number of the current one
+        self._before: list[Tensor] = []  # running statistics before it
+        self._seen: dict[str, tuple[Mean, Tensor]] = {}  # what it has measured
         accuracy = functools.partial(MulticlassAccuracy, num_classes, average="micro", validate_args=False)
         self.train_loss, self.auxiliary_loss = Mean(), Mean()
         self.train_accuracy = accuracy()
@@ -93,11 +101,44 @@ class TrainModule(pl.LightningModule):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Scale a gradient that is longer than `clip` down to it."""
+        """Scale a gradient that is longer than `clip` down to it; leave one out that is not finite, if asked to."""
+        weights = list(self.network.parameters())
         if self.clip:
-            self.clip_gradients(optimizer, self.clip, "norm")
+            norm = nn.utils.clip_grad_norm_(weights, self.clip)
         else:
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            norm = gradients.norm([weight.grad for weight in weights if weight.grad is not None])
+        if self._trainer is not None and str(self.trainer.precision).startswith("16"):
+            return
+        if self.guard.refuses("weights", norm, self.current_epoch, self._batch):
+            self._seen = {}
+            torch._foreach_copy_(self._running(), self._before)  # they may have seen what is not finite
+            for weight in weights:
+                weight.grad = None  # an optimizer leaves such weights as they are
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """The step; then count what was measured in it, if it was done."""
+        super().optimizer_step(*args, **kwargs)
+        self._count()
+
+    def _count(self) -> None:
+        for name, (mean, loss) in self._seen.items():
+            mean.update(loss)
+            self.log(name, mean, on_step=False, on_epoch=True, prog_bar=name == "loss/train")
+        if self._seen:
+            self.train_accuracy.update(*self._answers)
+            self.log("accuracy/train", self.train_accuracy, on_step=False, on_epoch=True, prog_bar=True)
+
+    def on_train_epoch_end(self) -> None:
+        """Make sure that all gradients were finite."""
+        self.guard.check()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add how many batches were left out."""
+        checkpoint["skipped_steps"] = self.guard.skipped
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.guard.skipped = checkpoint.get("skipped_steps", 0)
 
     def on_train_epoch_start(self) -> None:
         """Set the probability of drop-path."""
@@ -108,20 +149,20 @@ class TrainModule(pl.LightningModule):
         """The loss of a batch; whatever it draws from the global generator is a function of (seed, epoch, batch)."""
         global_generator(self.device).manual_seed(seeds.derive(self.seed, seeds.EPOCH, self.current_epoch, batch_idx))
         images, labels = batch
+        self._batch = batch_idx
+        self._before = [tensor.clone() for tensor in self._running()] if self.guard.skips else []
         logits, auxiliary = self.network.both(images)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        self.train_accuracy.update(logits, labels)
-        self._log_mean("loss/train", self.train_loss, loss)
-        self.log("accuracy/train", self.train_accuracy, on_step=False, on_epoch=True, prog_bar=True)
+        self._seen = {"loss/train": (self.train_loss, loss.detach())}
+        self._answers = logits.detach(), labels
         if auxiliary is None:
             return loss
         extra = F.cross_entropy(auxiliary, labels, label_smoothing=self.label_smoothing)
-        self._log_mean("loss/auxiliary", self.auxiliary_loss, extra)
+        self._seen["loss/auxiliary"] = self.auxiliary_loss, extra.detach()
         return loss + self.auxiliary_weight * extra
 
-    def _log_mean(self, name: str, mean: Mean, loss: Tensor) -> None:
-        mean.update(loss)
-        self.log(name, mean, on_step=False, on_epoch=True, prog_bar=name == "loss/train")
+    def _running(self) -> list[Tensor]:
+        return [buffer for name, buffer in self.network.named_buffers() if name.endswith(("_mean", "_var"))]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy on the test set."""

@@ -85,6 +85,7 @@ def test_the_loss_adds_the_weighted_auxiliary_head_and_smooths_the_targets_of_bo
                 Fixed(first, auxiliary), SGD, STEADY, 4, label_smoothing=smoothing, auxiliary_weight=0.4
             )
             assert float(module.training_step(batch, 0)) == pytest.approx(expected + 0.4 * extra)
+            module._count()
             assert float(logged["loss/train"].compute()) == pytest.approx(expected)
         assert float(logged["loss/auxiliary"].compute()) == pytest.approx(math.log(4))
         module.validation_step(batch, 0)
