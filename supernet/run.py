@@ -16,10 +16,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.table import Table
 
 from search_spaces.architecture import Architecture
+from supernet import memory
 from supernet.benchmarks.base import Benchmark
 from supernet.callbacks.checkpoint import AtomicCheckpointIO, EpochCheckpoint, newest_checkpoint
 from supernet.callbacks.interim import KEY, Interim
 from supernet.compose import CONFIG, build, read_config, save_config, settled
+from supernet.data.modules import ImageData, SearchData
 from supernet.errors import UserError
 from supernet.files import shown
 from supernet.launch import remove_if_unused
@@ -162,7 +164,7 @@ class Run:
             raise UserError(f"an optimizer or its scheduler cannot be built: {error}") from error
         save_config(self.cfg, self.folder)
 
-    def fit(self, trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule) -> None:
+    def fit(self, trainer: pl.Trainer, module: pl.LightningModule, data: ImageData) -> None:
         """Save the configuration (see `prepare`), then train from the checkpoint or from the start.
 
         Where several processes train, they do so now, and the trainer here takes over what they have come to.
@@ -174,6 +176,7 @@ class Run:
             self.prepare(module)
             if checkpoint:
                 log.info("going on from %s", checkpoint)
+        scarce = False
         try:
             if self.places.size > 1 and not self.worker:
                 checkpoint = self._fit_in_processes()
@@ -187,10 +190,31 @@ class Run:
                 log.error("%s; what was done is saved, go on with resume=%s", error, self.shown)
                 error.hand_over(self.folder)
             raise SystemExit(error.status) from error
-        except RuntimeError as error:
-            if self.checkpoint and "loading state_dict" in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if memory.exhausted(error):
+                scarce = True  # told below, where nothing holds what the step had made
+            elif self.checkpoint and "loading state_dict" in str(error):
                 raise UserError(f"{self.checkpoint} does not fit the configuration of {self.folder}") from error
-            raise
+            else:
+                raise
+        if scarce:
+            raise UserError(self._scarce(module, data))
+
+    def _scarce(self, module: pl.LightningModule, data: ImageData) -> str:
+        """Say that memory did not suffice, and what would fit; that is found with a few images on the CPU."""
+        images = data.images
+        module.cpu()
+        parameters = list(module.parameters())
+
+        def step(count: int) -> None:
+            part = torch.zeros(count, images.channels, *images.size), torch.zeros(count, dtype=torch.long)
+            module.rehearse({"train": part, "valid": part} if isinstance(data, SearchData) else part)  # type: ignore[operator]
+
+        few = 8 if max(images.size) <= 64 else 2
+        found = memory.need(step, [*parameters, *(torch.empty_like(one) for one in 2 * parameters)], few)
+        cuda = self.places.accelerator == "cuda"
+        device = torch.cuda.get_device_properties(self.places.devices[0]).total_memory if cuda else None
+        return memory.message(found, images.batch_size // self.places.size, device)
 
     def _fit_in_processes(self) -> Path | None:
         """Train in the run's processes; the checkpoint of their last epoch."""

@@ -354,6 +354,14 @@ class SearchModule(pl.LightningModule):
         )
         return problem, dataclasses.replace(problem, loss=functools.partial(loss, True))
 
+    def rehearse(self, batch: Halves) -> None:
+        """All the gradients of a step, which then come to nothing: to see what they take."""
+        train, valid = batch["train"], batch["valid"]
+        problem, tracked = self._problems(self.configure_optimizers()[0][0], train, 0, {})
+        if problem.arch:
+            self.formulation.arch_grads(problem, train, valid)
+        self.formulation.weight_grads(tracked, train, valid)
+
     def logits(self, weights: Sequence[Tensor], mixture: Mixture, images: Tensor, track: bool) -> Tensor:
         """The supernet's logits at any weights (in the order of `weights`); ``track`` updates running statistics."""
         inputs = (images, mixture.weights, mixture.edges, mixture.only)

@@ -164,6 +164,14 @@ class TrainModule(pl.LightningModule):
     def _running(self) -> list[Tensor]:
         return [buffer for name, buffer in self.network.named_buffers() if name.endswith(("_mean", "_var"))]
 
+    def rehearse(self, batch: Batch) -> None:
+        """All the gradients of a step, which then come to nothing: to see what they take."""
+        logits, auxiliary = self.network.both(batch[0])
+        loss = F.cross_entropy(logits, batch[1])
+        if auxiliary is not None:
+            loss = loss + F.cross_entropy(auxiliary, batch[1])
+        gradients.grad(loss, list(self.network.parameters()))
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy on the test set."""
         images, labels = batch
