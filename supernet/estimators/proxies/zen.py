@@ -2,8 +2,8 @@
 
 Lin, Wang, Sun, Chen, Sun, Qian, Li and Jin, "Zen-NAS: A Zero-Shot NAS for High-Performance Deep Image Recognition",
 2021, arXiv:2102.01063, algorithm 1. Their networks have no shortcuts; those scored here keep theirs. Their code reads
-the running variances of batch norms, which lag behind those of the batch; read after one repeat, they rank
-NAS-Bench-201 much as the batch's do (Kendall's tau 0.87 between the two, 60 architectures).
+the running variances of batch norms, which lag behind those of the batch and agree less with the accuracy on
+NAS-Bench-201 (Kendall's tau 0.11 instead of 0.23, 500 architectures, one repeat).
 """
 
 from __future__ import annotations
