@@ -45,6 +45,10 @@ class Interim(pl.callbacks.Checkpoint):
         """Begin to listen; go on within an epoch if the checkpoint is of the midst of one."""
         self._saved = time.monotonic()
         self._requests.listen()
+        if trainer.world_size > 1:
+            # The trainer would ask all processes before every step whether it has seen SIGTERM, and wait for the
+            # device to hear the answer; it is this callback that has.
+            trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         if self._loaded is not None:
             take_over(pl_module, self._loaded)
             self._loaded = None

@@ -204,6 +204,8 @@ def _raise(
     if number in told:
         if told[number]["user"]:
             raise UserError(told[number]["message"])
+        if "system" in told[number]:  # a full disk, a folder that may not be written
+            raise OSError(*told[number]["system"])
         raise WorkerError(f"{who} failed: {told[number]['message']}")
     code = workers[number].returncode
     if code == -signal.SIGKILL:

@@ -76,9 +76,11 @@ def _report(error: BaseException) -> None:
     """Tell the parent why; whoever only lost the others says nothing, so that the cause is what is told."""
     if isinstance(error, SystemExit | KeyboardInterrupt) or _lost_others(error):
         return
-    user = isinstance(error, UserError)
-    message = str(error) if user else "".join(traceback.format_exception_only(error)).strip()
-    write_atomically(Path(os.environ[FAILURE]), json.dumps({"user": user, "message": message}))
+    message = str(error) if isinstance(error, UserError) else "".join(traceback.format_exception_only(error)).strip()
+    told = {"user": isinstance(error, UserError), "message": message}
+    if isinstance(error, OSError) and error.errno:
+        told["system"] = [error.errno, error.strerror, error.filename]
+    write_atomically(Path(os.environ[FAILURE]), json.dumps(told))
 
 
 def _lost_others(error: BaseException) -> bool:

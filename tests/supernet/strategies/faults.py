@@ -1,5 +1,6 @@
 """A callback that breaks one process of a run on purpose."""
 
+import errno
 import os
 import signal
 
@@ -7,11 +8,11 @@ import pytorch_lightning as pl
 
 
 class Fault(pl.Callback):
-    """In the process of this rank, before a batch: raise an error, be killed, or be asked to end.
+    """In the process of this rank, before a batch: raise an error, be killed, be asked to end, or find the disk full.
 
     Args:
         rank: of the process.
-        how: ``raise``, ``kill`` or ``ask``.
+        how: ``raise``, ``kill``, ``ask`` or ``disk``.
         epoch: counted from 0.
         batch: counted from 0.
     """
@@ -24,4 +25,6 @@ class Fault(pl.Callback):
             return
         if self.how == "raise":
             raise ArithmeticError("broken on purpose")
+        if self.how == "disk":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "checkpoint")
         os.kill(os.getpid(), {"kill": signal.SIGKILL, "ask": signal.SIGTERM}[self.how])

@@ -173,6 +173,24 @@ def test_a_request_to_the_command_reaches_its_processes(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_full_disk_is_told_with_the_remedy(tmp_path):
+    found = command("search.py", *PAIR, FAULT % (0, "disk"), f"hydra.run.dir={tmp_path}")
+    assert found.returncode == 1
+    assert "no space left on the device for checkpoint; free some, or choose another log_dir=" in found.stderr
+    assert not workers_of(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_is_told_with_its_batch(tmp_path):
+    poison = "+callbacks.poison={_target_: tests.supernet.modules.test_finite.Poison, _args_: [[0, 1]]}"
+    found = command("search.py", *PAIR, poison, f"hydra.run.dir={tmp_path}/one")
+    assert found.returncode == 1
+    assert "epoch 1, batch 2: the gradient of the weights is not finite" in found.stderr
+    left_out = command("search.py", *PAIR, poison, "max_skipped_steps=1", f"hydra.run.dir={tmp_path}/two")
+    assert left_out.returncode == 0, left_out.stderr
+
+
+@pytest.mark.slow
 def test_two_nodes_search_as_one_and_the_others_folder_stays_clean(tmp_path):
     settings = (*PAIR, "trainer.devices=1", "trainer.num_nodes=2")
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
