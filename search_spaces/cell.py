@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.candidates import build
-from search_spaces.operations import Form, Operation, Taken, spread
+from search_spaces.layers import weighted_sums
+from search_spaces.operations import Form, Operation, Taken
 from search_spaces.wiring import Mixture, Piece, Wiring
 
 
@@ -103,12 +104,16 @@ class Cell(nn.Module):
         seen, rest = value.split(self._widths(source), dim=1)
         self._operate(seen, source, mixture, nodes)
         rest = F.max_pool2d(rest, 2, 2, ceil_mode=True) if self.strides[source] == 2 else rest
-        weights = None if mixture is None or mixture.bypass is None else mixture.bypass[source]
-        _add(past, self.leaving[source], spread(rest.unsqueeze(1), weights, len(self.leaving[source])))
+        destinations = self.leaving[source]
+        if mixture is None or mixture.bypass is None:
+            _add(past, destinations, rest.unsqueeze(1).expand(-1, len(destinations), -1, -1, -1))
+        else:
+            _add_weighted(past, destinations, [(mixture.bypass[source], rest)])
 
     def _operate(self, x: Tensor, source: int, mixture: Mixture | None, nodes: list[Tensor | None]) -> None:
         """Add what leaves a node to the nodes it leads to."""
         sums: dict[tuple[int, ...], Tensor] = {}  # edges that end in the same nodes are added before they are separated
+        common: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}  # maps that they share, and their weights
         activated: Tensor | None = None
         for index, group in enumerate(self.groups):
             if group.source != source:
@@ -119,12 +124,17 @@ class Cell(nn.Module):
             for weights, rows, destinations in pieces:
                 if operation.takes_relu and activated is None:
                     activated = F.relu(x)
+                if weights is not None and (shared := operation.common(x)) is not None:
+                    common.setdefault(destinations, []).append((weights, shared))
+                    continue
                 y = operation(activated if operation.takes_relu else x, weights, rows)
                 if self.drop_path and self.training and operation.droppable:
                     y = y * F.dropout(y.new_ones(*y.shape[:2], 1, 1, 1), self.drop_path)
                 sums[destinations] = sums[destinations] + y if destinations in sums else y
         for destinations, y in sums.items():
             _add(nodes, destinations, y)
+        for destinations, terms in common.items():
+            _add_weighted(nodes, destinations, terms)
 
     def _join(self, seen: Tensor | None, past: Tensor | None, node: int, x: Tensor) -> Tensor:
         """The value of a node from its sums: zeros without any, shuffled where channels bypassed the operations."""
@@ -169,3 +179,12 @@ def _add(nodes: list[Tensor | None], destinations: Sequence[int], outputs: Tenso
     for node, part in zip(destinations, outputs.unbind(1), strict=True):
         total = nodes[node]
         nodes[node] = part if total is None else total + part
+
+
+def _add_weighted(
+    nodes: list[Tensor | None], destinations: Sequence[int], terms: Sequence[tuple[Tensor, Tensor]]
+) -> None:
+    """Add maps to each of these nodes, times its weight: ``terms`` are ``(weights (nodes,), map)``."""
+    totals = weighted_sums([nodes[node] for node in destinations], *zip(*terms, strict=True))
+    for node, total in zip(destinations, totals, strict=True):
+        nodes[node] = total

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -82,3 +85,83 @@ class ScaledBatchNorm(nn.BatchNorm2d):
         # kernel launch for every batch norm in every step.
         y = F.batch_norm(x, mean, var, scale, shift, self.training, self.momentum or 0.0, self.eps)
         return y.unflatten(1, (count, -1))
+
+
+def weighted_sums(totals: Sequence[Tensor | None], weights: Sequence[Tensor], maps: Sequence[Tensor]) -> list[Tensor]:
+    """``totals[k] + sum_i weights[i][k] * maps[i]`` for every k: maps that several edges share, each with its weight.
+
+    Args:
+        totals: what is added to, ``(batch, channels, h, w)`` each; None for nothing.
+        weights: for each map a vector with a weight for each total.
+        maps: ``(batch, channels, h, w)``.
+
+    One pass over the memory for each weight, and one for its gradient: a broadcast product would write them all side by
+    side, and its backward pass would reduce over channels that do not lie together.
+    """
+    return list(WeightedSums.apply(len(totals), len(maps), *weights, *totals, *maps))
+
+
+class WeightedSums(torch.autograd.Function):
+    """See `weighted_sums`. It can be differentiated as often as one likes, and for each image of a batch by itself."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(count: int, number: int, *tensors: Any) -> tuple[Tensor, ...]:
+        """Add up."""
+        weights, totals, maps = tensors[:number], tensors[number : number + count], tensors[number + count :]
+        sums = []
+        for k, total in enumerate(totals):
+            for weight, y in zip(weights, maps, strict=True):
+                total = _plus(total, weight[k], y)
+            sums.append(total)
+        return tuple(sums)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Keep weights and maps."""
+        count, number, *tensors = inputs
+        ctx.count, ctx.number = count, number
+        ctx.dtypes = [None if one is None else one.dtype for one in tensors]
+        ctx.save_for_backward(*tensors[:number], *tensors[number + count :])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Totals take what comes; maps its weighted sum; a weight its product with the map."""
+        count, number = ctx.count, ctx.number
+        weights, maps = ctx.saved_tensors[:number], ctx.saved_tensors[number:]
+        wanted = ctx.needs_input_grad[2:]
+        for_weights = [
+            torch.stack([_inner(grad, y) for grad in grads]).to(weight.dtype) if wanted[i] else None
+            for i, (weight, y) in enumerate(zip(weights, maps, strict=True))
+        ]
+        for_maps: list[Tensor | None] = []
+        for i, weight in enumerate(weights):
+            total: Tensor | None = None
+            if wanted[number + count + i]:
+                for k, grad in enumerate(grads):
+                    total = _plus(total, weight[k], grad)
+                assert total is not None
+                total = total.to(maps[i].dtype)
+            for_maps.append(total)
+        for_totals = [grad.to(ctx.dtypes[number + k]) if wanted[number + k] else None for k, grad in enumerate(grads)]
+        return None, None, *for_weights, *for_totals, *for_maps
+
+
+def _plus(total: Tensor | None, weight: Tensor, y: Tensor) -> Tensor:
+    weight = weight.to(y.dtype)
+    if total is None:
+        return y * weight
+    return torch.addcmul(total, y, weight) if total.dtype == y.dtype else total + y * weight
+
+
+def _inner(one: Tensor, other: Tensor) -> Tensor:
+    """The sum of all products; of half precision, in single."""
+    if one.dtype != other.dtype or one.dtype not in (torch.float32, torch.float64):
+        return (one.float() * other).sum()
+    return torch.dot(_flat(one), _flat(other))
+
+
+def _flat(images: Tensor) -> Tensor:
+    """All values, in the order in which channels-last maps have them: a view of such maps."""
+    return images.permute(0, 2, 3, 1).reshape(-1)

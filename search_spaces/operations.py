@@ -56,6 +56,10 @@ class Operation(nn.Module, ABC):
         super().__init__()
         self.copies = copies
 
+    def common(self, x: Tensor) -> Tensor | None:
+        """What all copies give before their weights ``(batch, channels, height, width)``; None where they differ."""
+        return None
+
     @abstractmethod
     def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
         """The outputs ``(batch, copies, channels, height, width)``, times the edges' ``weights (copies,)``.
@@ -208,6 +212,10 @@ class Shared(Operation):
     def compute(self, x: Tensor) -> Tensor:
         """The output ``(batch, channels, height, width)``."""
 
+    def common(self, x: Tensor) -> Tensor | None:
+        """See `Operation.common`."""
+        return self.compute(x)
+
     def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
         """See `Operation.forward`."""
         count = self.copies if rows is None else rows.stop - rows.start
@@ -241,6 +249,10 @@ class Identity(Shared):
     def compute(self, x: Tensor) -> Tensor:
         """The input."""
         return x
+
+    def common(self, x: Tensor) -> Tensor | None:
+        """See `Operation.common`."""
+        return None if self.training and self.dropout else x
 
     def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
         """See `Operation.forward`."""

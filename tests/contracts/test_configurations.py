@@ -8,6 +8,7 @@ import pytest
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from supernet.strategies.replicated import Replicated
 from tests.contracts.configurations import CONF, composed, names
 
 SEVERAL = ("hydra", "debug", "callbacks", "experiment", "recipe")  # their files are about more than one class
@@ -18,11 +19,15 @@ FILES = [(group, name) for group in GROUPS for name in names(group) if name != "
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_a_yaml_is_constructor_arguments_of_one_class(group, name):
     content = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+    for base in content.get("defaults", []):  # a choice that begins with another one
+        if isinstance(base, str) and base != "_self_":
+            content = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{base}.yaml")) | content
     target = get_class(content.pop("_target_"))
     content.pop("_partial_", None)
     for nested in content.pop("defaults", []):  # what another group gives is an argument too
-        content |= {key.partition("@")[2].partition(".")[0]: None for key in nested} if nested != "_self_" else {}
-    accepted: set[str] = set()
+        if not isinstance(nested, str):
+            content |= {key.partition("@")[2].partition(".")[0]: None for key in nested}
+    accepted = set(inspect.signature(Replicated.__init__).parameters) if group == "trainer" else set()
     for base in target.__mro__:
         accepted |= set(inspect.signature(base.__init__).parameters)
         accepted |= set(getattr(base, "__annotations__", {}))

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from search_spaces.layers import ScaledBatchNorm, SplitConv, duplicates, part
+from search_spaces.layers import ScaledBatchNorm, SplitConv, duplicates, part, weighted_sums
 
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -76,3 +76,59 @@ def test_a_scaled_batch_norm_is_torch_s_times_the_weights(affine, training, rows
     for name in ("running_mean", "running_var"):
         mine, theirs = (getattr(module, name).unflatten(0, (copies, channels)) for module in (norm, reference))
         torch.testing.assert_close(mine[chosen], theirs[chosen], **TOLERANCE)
+
+
+def sums_by_hand(totals, weights, maps):
+    return [
+        (0 if total is None else total) + sum(weight[k] * y for weight, y in zip(weights, maps, strict=True))
+        for k, total in enumerate(totals)
+    ]
+
+
+@pytest.mark.parametrize("given", [(True, True), (False, True), (False, False)])
+def test_weighted_sums_and_their_derivatives_of_both_orders(given):
+    def draw(*shape):
+        return torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+    totals = [draw(2, 3, 2, 2) if one else None for one in given]
+    weights, maps = [draw(2), draw(2)], [draw(2, 3, 2, 2), draw(2, 3, 2, 2)]
+    for found, expected in zip(weighted_sums(totals, weights, maps), sums_by_hand(totals, weights, maps), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-14, atol=0)
+    inputs = (*weights, *maps, *filter(lambda one: one is not None, totals))
+
+    def function(*tensors):
+        rest = iter(tensors[4:])
+        return tuple(weighted_sums([None if one is None else next(rest) for one in totals], tensors[:2], tensors[2:4]))
+
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
+
+
+def test_weighted_sums_of_channels_last_maps_stay_so_and_add_up_their_products():
+    maps = [torch.randn(4, 8, 5, 5).contiguous(memory_format=torch.channels_last) for _ in range(2)]
+    weights = [torch.rand(3, requires_grad=True) for _ in maps]
+    totals = weighted_sums([None] * 3, weights, maps)
+    assert all(total.is_contiguous(memory_format=torch.channels_last) for total in totals)
+    direction = torch.randn(4, 8, 5, 5)
+    found = torch.autograd.grad(totals, weights, [direction] * 3)
+    for grad, y in zip(found, maps, strict=True):
+        torch.testing.assert_close(grad, (direction * y).sum().expand(3), rtol=1e-4, atol=1e-4)
+
+
+def test_weighted_sums_of_half_precision_have_weights_gradients_in_single():
+    x = torch.ones(1, 1, 17, 241, dtype=torch.bfloat16)
+    weight = torch.ones(1, requires_grad=True)
+    (total,) = weighted_sums([None], [weight], [x])
+    assert total.dtype == torch.bfloat16
+    (grad,) = torch.autograd.grad(total, weight, torch.ones_like(total))
+    assert grad.item() == 17 * 241  # bfloat16 would make it 4096
+
+
+def test_weighted_sums_of_each_image_by_itself():
+    maps, weight = torch.randn(3, 2, 4, 4, dtype=torch.float64), torch.rand(1, dtype=torch.float64)
+
+    def loss(weight, one):
+        return weighted_sums([None], [weight], [one[None]])[0].square().sum()
+
+    found = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weight, maps)
+    torch.testing.assert_close(found[:, 0], 2 * weight * maps.square().sum((1, 2, 3)))
