@@ -219,6 +219,12 @@ def result_table(title: str, rows: dict[str, str], found: Architecture, benchmar
     return table
 
 
+def in_tables(found: Architecture, benchmark: Benchmark | None) -> dict[str, float]:
+    """The recorded accuracies of an architecture in percent, by ``benchmark/<data set>``; none without a benchmark."""
+    names = () if benchmark is None else benchmark.datasets
+    return {f"benchmark/{name}": benchmark.query(found, name).accuracy for name in names if benchmark is not None}
+
+
 def flat(cfg: DictConfig) -> dict[str, str | float | int | bool]:
     """The settings as dotted names with plain values: the hyper-parameters that TensorBoard compares.
 

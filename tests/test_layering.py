@@ -29,6 +29,8 @@ LAYERS = {
     "supernet.compose": 6,
     "supernet.assembly": 6,
     "supernet.comparison": 6,
+    "supernet.sweeps": 6,
+    "supernet.summarize": 6,
     "supernet.launch": 6,
     "supernet.run": 6,
     "supernet.from_genotype": 6,

@@ -1,0 +1,55 @@
+"""A picture of many runs: a point for each, and mean and deviation of those that only chance tells apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from supernet.drawing import INK, PALE
+from supernet.evaluation.figures import UNDER, clean, empty
+from supernet.evaluation.run_summary import Group, columns, factor, title
+
+MOST = 40
+"""Rows; with more, the best of them."""
+LONGEST = 60
+"""Letters of a name beside the rows."""
+
+
+def draw_runs(groups: Sequence[Group]) -> Figure:
+    """A row for each group with a result, the best above; a panel for the objective and for each recorded accuracy."""
+    found = [group for group in groups if group.finished]
+    rows, metrics = found[:MOST], columns(groups)[:4]
+    names = [_short(group.name) for group in rows]
+    width = 0.6 + 0.085 * max(len(name) for name in names)
+    figure = empty(
+        width + 3.6 * len(metrics), 1.4 + 0.36 * len(rows),
+        "" if len(found) <= MOST else f"the best {MOST} of {len(found)}",
+    )  # fmt: skip
+    places = np.arange(len(rows))[::-1]
+    for ax, metric in zip(np.atleast_1d(figure.subplots(1, len(metrics), sharey=True)), metrics, strict=True):
+        scale = factor(metric)
+        for place, group in zip(places, rows, strict=True):
+            ax.axhline(place, color=PALE, linewidth=0.5, zorder=0)
+            values = [scale * value for value in group.values(metric)]
+            ax.scatter(values, [place] * len(values), s=22, color=UNDER, alpha=0.55, linewidths=0, zorder=2)
+            deviation = scale * group.deviation(metric)
+            if not math.isnan(deviation):
+                ax.errorbar(
+                    scale * group.mean(metric), place, xerr=deviation, fmt="|", color=INK, markersize=13,
+                    markeredgewidth=2, linewidth=1.2, capsize=3, zorder=3,
+                )  # fmt: skip
+        ax.set_title(title(metric), fontsize=10, color=INK)
+        ax.set_yticks(places, names)
+        ax.set_ylim(-0.6, len(rows) - 0.4)
+        ax.margins(x=0.08)
+        clean(ax)
+        ax.tick_params(axis="y", length=0)
+    figure.supxlabel("a point for each run; mean and standard deviation over seeds", fontsize=9, color=INK)
+    return figure
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

@@ -1,0 +1,199 @@
+"""Many runs in one table: mean and deviation over the seeds of everything else that was changed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from supernet.evaluation.runs import Outcome, distinct
+
+BENCHMARK = "benchmark/"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that only chance tells apart.
+
+    Attributes:
+        name: what was changed for them and not for all runs.
+        runs: all of them.
+    """
+
+    name: str
+    runs: tuple[Outcome, ...]
+
+    @property
+    def finished(self) -> tuple[Outcome, ...]:
+        """Those that have a result."""
+        return tuple(run for run in self.runs if run.state == "finished")
+
+    @property
+    def objective(self) -> str:
+        """What the runs are judged by, empty where none has finished."""
+        return next((run.objective for run in self.finished if run.objective), "")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of all that was measured."""
+        return tuple(dict.fromkeys(name for run in self.finished for name in run.metrics))
+
+    def values(self, metric: str) -> list[float]:
+        """What the runs that have it have measured."""
+        return [run.metrics[metric] for run in self.finished if metric in run.metrics]
+
+    def mean(self, metric: str) -> float:
+        """Not a number where nobody has measured it."""
+        values = self.values(metric)
+        return math.fsum(values) / len(values) if values else math.nan
+
+    def deviation(self, metric: str) -> float:
+        """That of the sample, with n - 1; not a number for fewer than two values."""
+        values = self.values(metric)
+        return statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def grouped(runs: Sequence[Outcome]) -> list[Group]:
+    """The runs by what was changed for them other than the seed, the best mean of the objective first."""
+    members: dict[tuple[str, ...], list[Outcome]] = {}
+    for run in runs:
+        members.setdefault(run.settings, []).append(run)
+    first = [own[0] for own in members.values()]
+    given = [[one for one in dict.fromkeys(run.changes) if one in set(run.settings)] for run in first]
+    names = distinct(given) if len(given) > 1 else ["all runs"]
+    named = [name if not name.startswith("run ") else "nothing else" for name in names]
+    groups = [Group(name, tuple(own)) for name, own in zip(named, members.values(), strict=True)]
+    return sorted(groups, key=_rank)
+
+
+def _rank(group: Group) -> tuple[bool, float]:
+    mean = group.mean(group.objective)
+    return math.isnan(mean), mean if group.objective.startswith("loss") else -mean
+
+
+def columns(groups: Sequence[Group]) -> list[str]:
+    """The metrics that are shown: what the runs are judged by, and the accuracies that a table has recorded."""
+    every = list(dict.fromkeys(name for group in groups for name in group.metrics))
+    objectives = list(dict.fromkeys(group.objective for group in groups if group.objective))
+    return [*objectives, *(name for name in every if name.startswith(BENCHMARK))]
+
+
+def factor(metric: str) -> float:
+    """What makes percent of a share of images."""
+    return 100.0 if metric.startswith(("accuracy/", "test_", "selection/accuracy")) else 1.0
+
+
+def title(metric: str) -> str:
+    """A metric as it stands above a column."""
+    if metric.startswith(BENCHMARK):
+        return f"table: {metric.removeprefix(BENCHMARK)} [%]"
+    return f"{metric} [%]" if factor(metric) == 100 else metric
+
+
+def shown(group: Group, metric: str) -> str:
+    """Mean and deviation."""
+    mean, deviation = factor(metric) * group.mean(metric), factor(metric) * group.deviation(metric)
+    if math.isnan(mean):
+        return "-"
+    text = (lambda value: f"{value:.2f}") if title(metric).endswith("[%]") else (lambda value: f"{value:.4g}")
+    return text(mean) if math.isnan(deviation) else f"{text(mean)} ± {text(deviation)}"
+
+
+def cells(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
+    """Heading and rows of the table."""
+    metrics = columns(groups)
+    rows = []
+    for group in groups:
+        seconds = group.mean("seconds")
+        row = [group.name, f"{len(group.finished)} of {len(group.runs)}", *(shown(group, name) for name in metrics)]
+        rows.append([*row, "-" if math.isnan(seconds) else duration(seconds)])
+    return ["changed", "runs", *map(title, metrics), "time"], rows
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def table(groups: Sequence[Group]) -> Table:
+    """For the screen."""
+    heading, rows = cells(groups)
+    found = Table(title=headline(groups), title_justify="left", caption=LEGEND, caption_justify="left")
+    for name in heading:
+        found.add_column(name, justify="left" if name == "changed" else "right", overflow="fold")
+    for row in rows:
+        found.add_row(*row)
+    return found
+
+
+LEGEND = "mean ± standard deviation over the runs of a row, which differ in the seed alone; time of one run"
+
+
+def headline(groups: Sequence[Group]) -> str:
+    """How many runs there are, how they ended, and the time of all."""
+    runs = [run for group in groups for run in group.runs]
+    counts = {state: sum(run.state == state for run in runs) for state in ("finished", "failed", "unfinished")}
+    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    seconds = math.fsum(run.metrics.get("seconds", 0.0) for run in runs)
+    return f"{len(runs)} runs: {told}; {duration(seconds)} in all"
+
+
+def complaints(groups: Sequence[Group]) -> list[str]:
+    """A line for each run without a result."""
+    found = []
+    for run in (run for group in groups for run in group.runs):
+        if run.state == "failed":
+            found.append(f"{run.folder} failed: {run.reason} ({' '.join(run.changes)})")
+        elif run.state == "unfinished":
+            found.append(f"{run.folder} has not ended ({' '.join(run.changes)})")
+    return found
+
+
+def as_markdown(groups: Sequence[Group]) -> str:
+    """The table, then all runs, for a page."""
+    heading, rows = cells(groups)
+    lines = [f"**{headline(groups)}**", "", *_markdown(heading, rows), "", f"({LEGEND})", "", "## Runs", ""]
+    metrics = columns(groups)
+    runs = [
+        [
+            run.folder, group.name, run.seed, run.state,
+            *(f"{factor(name) * run.metrics[name]:.6g}" if name in run.metrics else "" for name in metrics),
+            duration(run.metrics["seconds"]) if "seconds" in run.metrics else "",
+        ]
+        for group in groups for run in group.runs
+    ]  # fmt: skip
+    lines += _markdown(["run", "changed", "seed", "state", *map(title, metrics), "time"], runs)
+    if told := complaints(groups):
+        lines += ["", "## Without a result", "", *(f"* {line}" for line in told)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return [line(heading), line(["---"] * len(heading)), *map(line, rows)]
+
+
+def as_csv(groups: Sequence[Group]) -> str:
+    """A row for each group, with mean and deviation of all that was measured, in the units it was measured in."""
+    metrics = list(dict.fromkeys(name for group in groups for name in group.metrics))
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    counts = ("runs", "finished", "failed", "unfinished")
+    writer.writerow(["changed", *counts, "objective", *(f"{name}{part}" for name in metrics for part in ("", " std"))])
+    for group in groups:
+        states = [run.state for run in group.runs]
+        row: list[object] = [group.name, len(states), *map(states.count, counts[1:]), group.objective]
+        for name in metrics:
+            for number in (group.mean(name), group.deviation(name)):
+                row.append("" if math.isnan(number) else repr(number))
+        writer.writerow(row)
+    return file.getvalue()
