@@ -73,7 +73,9 @@ def summarize(folder: Path) -> None:
 
         save(draw_runs(groups), folder / f"{SUMMARY}.png")
     console = Console()
-    console.print(table(groups))
+    wide = table(groups)
+    needed = Console(width=1000).measure(wide).maximum
+    console.print(wide if needed <= console.width else table(groups, narrow=True))
     told = complaints(groups)
     for line in told[:SHOWN]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -34,11 +34,11 @@ def draw_runs(groups: Sequence[Group]) -> Figure:
         for place, group in zip(places, rows, strict=True):
             ax.axhline(place, color=PALE, linewidth=0.5, zorder=0)
             values = [scale * value for value in group.values(metric)]
-            ax.scatter(values, [place] * len(values), s=22, color=UNDER, alpha=0.55, linewidths=0, zorder=2)
+            ax.scatter(values, [place] * len(values), s=34, color=UNDER, alpha=0.8, linewidths=0, zorder=4)
             deviation = scale * group.deviation(metric)
             if not math.isnan(deviation):
                 ax.errorbar(
-                    scale * group.mean(metric), place, xerr=deviation, fmt="|", color=INK, markersize=13,
+                    scale * group.mean(metric), place, xerr=deviation, fmt="|", color=INK, markersize=15,
                     markeredgewidth=2, linewidth=1.2, capsize=3, zorder=3,
                 )  # fmt: skip
         ax.set_title(title(metric), fontsize=10, color=INK)

@@ -6,14 +6,17 @@ import csv
 import io
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.markup import escape
 from rich.table import Table
 
-from supernet.evaluation.runs import Outcome, distinct
+from supernet.evaluation.runs import Outcome
 
 BENCHMARK = "benchmark/"
+WIDEST = 4
+LEGEND = "mean ± standard deviation over the runs of a row, which differ in the seed alone; time of one run"
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,17 @@ class Group:
     """Runs that only chance tells apart.
 
     Attributes:
-        name: what was changed for them and not for all runs.
+        settings: what was changed for them and not for all runs, by name.
         runs: all of them.
     """
 
-    name: str
+    settings: Mapping[str, str]
     runs: tuple[Outcome, ...]
+
+    @property
+    def name(self) -> str:
+        """The settings in a line."""
+        return " ".join(f"{key}={brief(value)}" if value else key for key, value in self.settings.items()) or "all"
 
     @property
     def finished(self) -> tuple[Outcome, ...]:
@@ -63,11 +71,11 @@ def grouped(runs: Sequence[Outcome]) -> list[Group]:
     members: dict[tuple[str, ...], list[Outcome]] = {}
     for run in runs:
         members.setdefault(run.settings, []).append(run)
-    first = [own[0] for own in members.values()]
-    given = [[one for one in dict.fromkeys(run.changes) if one in set(run.settings)] for run in first]
-    names = distinct(given) if len(given) > 1 else ["all runs"]
-    named = [name if not name.startswith("run ") else "nothing else" for name in names]
-    groups = [Group(name, tuple(own)) for name, own in zip(named, members.values(), strict=True)]
+    common = set.intersection(*map(set, members)) if len(members) > 1 else set().union(*members)
+    groups = []
+    for own in members.values():
+        pairs = (one.partition("=") for one in own[0].changes if one in set(own[0].settings) - common)
+        groups.append(Group({key.lstrip("+"): value for key, _, value in pairs}, tuple(own)))
     return sorted(groups, key=_rank)
 
 
@@ -88,6 +96,20 @@ def factor(metric: str) -> float:
     return 100.0 if metric.startswith(("accuracy/", "test_", "selection/accuracy")) else 1.0
 
 
+def brief(value: str) -> str:
+    """The text of a setting, a long number with four digits."""
+    try:
+        return f"{float(value):.4g}" if len(value) > 6 else value
+    except ValueError:
+        return value
+
+
+def setting_names(groups: Sequence[Group]) -> list[str]:
+    """The settings that have a column of their own: all, unless they are too many to stand side by side."""
+    names = list(dict.fromkeys(key for group in groups for key in group.settings))
+    return names if len(names) <= WIDEST else []
+
+
 def title(metric: str) -> str:
     """A metric as it stands above a column."""
     if metric.startswith(BENCHMARK):
@@ -100,19 +122,25 @@ def shown(group: Group, metric: str) -> str:
     mean, deviation = factor(metric) * group.mean(metric), factor(metric) * group.deviation(metric)
     if math.isnan(mean):
         return "-"
-    text = (lambda value: f"{value:.2f}") if title(metric).endswith("[%]") else (lambda value: f"{value:.4g}")
-    return text(mean) if math.isnan(deviation) else f"{text(mean)} ± {text(deviation)}"
+    form = ".2f" if title(metric).endswith("[%]") else ".4g"
+    return format(mean, form) if math.isnan(deviation) else f"{mean:{form}} ± {deviation:{form}}"
+
+
+def described(group: Group, names: Sequence[str]) -> list[str]:
+    """What the group is called, in one cell or in one for each of these settings."""
+    return [brief(group.settings.get(name, "")) for name in names] if names else [group.name]
 
 
 def cells(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
     """Heading and rows of the table."""
-    metrics = columns(groups)
+    names, metrics = setting_names(groups), columns(groups)
     rows = []
     for group in groups:
+        counts = f"{len(group.finished)} of {len(group.runs)}"
         seconds = group.mean("seconds")
-        row = [group.name, f"{len(group.finished)} of {len(group.runs)}", *(shown(group, name) for name in metrics)]
-        rows.append([*row, "-" if math.isnan(seconds) else duration(seconds)])
-    return ["changed", "runs", *map(title, metrics), "time"], rows
+        time = "-" if math.isnan(seconds) else duration(seconds)
+        rows.append([*described(group, names), counts, *(shown(group, name) for name in metrics), time])
+    return [*(names or ["changed"]), "runs", *map(title, metrics), "time"], rows
 
 
 def duration(seconds: float) -> str:
@@ -122,18 +150,21 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def table(groups: Sequence[Group]) -> Table:
-    """For the screen."""
+def table(groups: Sequence[Group], narrow: bool = False) -> Table:
+    """For the screen; ``narrow``: with mean and deviation below each other."""
     heading, rows = cells(groups)
     found = Table(title=headline(groups), title_justify="left", caption=LEGEND, caption_justify="left")
-    for name in heading:
-        found.add_column(name, justify="left" if name == "changed" else "right", overflow="fold")
+    words = len(setting_names(groups)) or 1
+    for index, name in enumerate(heading):
+        broken = name.replace("/", "/\n").replace(": ", ":\n").replace(" [", "\n[")
+        numbers = index >= words
+        found.add_column(
+            escape(broken), justify="right" if numbers else "left", no_wrap=numbers, overflow="fold",
+            min_width=None if numbers else min(12, max(len(row[index]) for row in [*rows, heading])),
+        )  # fmt: skip
     for row in rows:
-        found.add_row(*row)
+        found.add_row(*(escape(cell.replace(" ± ", "\n± ") if narrow else cell) for cell in row))
     return found
-
-
-LEGEND = "mean ± standard deviation over the runs of a row, which differ in the seed alone; time of one run"
 
 
 def headline(groups: Sequence[Group]) -> str:
@@ -160,16 +191,16 @@ def as_markdown(groups: Sequence[Group]) -> str:
     """The table, then all runs, for a page."""
     heading, rows = cells(groups)
     lines = [f"**{headline(groups)}**", "", *_markdown(heading, rows), "", f"({LEGEND})", "", "## Runs", ""]
-    metrics = columns(groups)
+    names, metrics = setting_names(groups), columns(groups)
     runs = [
         [
-            run.folder, group.name, run.seed, run.state,
+            run.folder, *described(group, names), run.seed, run.state,
             *(f"{factor(name) * run.metrics[name]:.6g}" if name in run.metrics else "" for name in metrics),
             duration(run.metrics["seconds"]) if "seconds" in run.metrics else "",
         ]
         for group in groups for run in group.runs
     ]  # fmt: skip
-    lines += _markdown(["run", "changed", "seed", "state", *map(title, metrics), "time"], runs)
+    lines += _markdown(["run", *(names or ["changed"]), "seed", "state", *map(title, metrics), "time"], runs)
     if told := complaints(groups):
         lines += ["", "## Without a result", "", *(f"* {line}" for line in told)]
     return "\n".join(lines) + "\n"
@@ -185,15 +216,16 @@ def _markdown(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str
 def as_csv(groups: Sequence[Group]) -> str:
     """A row for each group, with mean and deviation of all that was measured, in the units it was measured in."""
     metrics = list(dict.fromkeys(name for group in groups for name in group.metrics))
+    settings = list(dict.fromkeys(key for group in groups for key in group.settings))
+    counts = ("runs", "finished", "failed", "unfinished")
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    counts = ("runs", "finished", "failed", "unfinished")
-    writer.writerow(["changed", *counts, "objective", *(f"{name}{part}" for name in metrics for part in ("", " std"))])
+    writer.writerow([*settings, *counts, "objective", *(f"{name}{part}" for name in metrics for part in ("", " std"))])
     for group in groups:
         states = [run.state for run in group.runs]
-        row: list[object] = [group.name, len(states), *map(states.count, counts[1:]), group.objective]
+        row: list[object] = [group.settings.get(name, "") for name in settings]
+        row += [len(states), *map(states.count, counts[1:]), group.objective]
         for name in metrics:
-            for number in (group.mean(name), group.deviation(name)):
-                row.append("" if math.isnan(number) else repr(number))
+            row += ["" if math.isnan(number) else repr(number) for number in (group.mean(name), group.deviation(name))]
         writer.writerow(row)
     return file.getvalue()
