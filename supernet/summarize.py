@@ -73,9 +73,7 @@ def summarize(folder: Path) -> None:
 
         save(draw_runs(groups), folder / f"{SUMMARY}.png")
     console = Console()
-    wide = table(groups)
-    needed = Console(width=1000).measure(wide).maximum
-    console.print(wide if needed <= console.width else table(groups, narrow=True))
+    console.print(table(groups, console.width))
     told = complaints(groups)
     for line in told[:SHOWN]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,18 +15,19 @@ from supernet.evaluation.run_summary import Group, columns, factor, title
 
 MOST = 40
 """Rows; with more, the best of them."""
-LONGEST = 60
-"""Letters of a name beside the rows."""
+LONGEST = 45
+"""Letters of a line of a name beside the rows."""
 
 
 def draw_runs(groups: Sequence[Group]) -> Figure:
     """A row for each group with a result, the best above; a panel for the objective and for each recorded accuracy."""
     found = [group for group in groups if group.finished]
     rows, metrics = found[:MOST], columns(groups)[:4]
-    names = [_short(group.name) for group in rows]
-    width = 0.6 + 0.085 * max(len(name) for name in names)
+    names = ["\n".join(textwrap.wrap(group.name, LONGEST, max_lines=3, placeholder=" …")) for group in rows]
+    lines = max(name.count("\n") + 1 for name in names)
+    width = 0.6 + 0.08 * max(len(line) for name in names for line in name.split("\n"))
     figure = empty(
-        width + 3.6 * len(metrics), 1.4 + 0.36 * len(rows),
+        width + 3.6 * len(metrics), 1.4 + (0.2 + 0.16 * lines) * len(rows),
         "" if len(found) <= MOST else f"the best {MOST} of {len(found)}",
     )  # fmt: skip
     places = np.arange(len(rows))[::-1]
@@ -47,9 +49,6 @@ def draw_runs(groups: Sequence[Group]) -> Figure:
         ax.margins(x=0.08)
         clean(ax)
         ax.tick_params(axis="y", length=0)
-    figure.supxlabel("a point for each run; mean and standard deviation over seeds", fontsize=9, color=INK)
+    over_seeds = "; mean and standard deviation over seeds" if any(len(group.finished) > 1 for group in rows) else ""
+    figure.supxlabel(f"a point for each run{over_seeds}", fontsize=9, color=INK)
     return figure
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,7 +18,6 @@ from supernet.evaluation.runs import Outcome
 
 BENCHMARK = "benchmark/"
 WIDEST = 4
-LEGEND = "mean ± standard deviation over the runs of a row, which differ in the seed alone; time of one run"
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,9 @@ def described(group: Group, names: Sequence[str]) -> list[str]:
     return [brief(group.settings.get(name, "")) for name in names] if names else [group.name]
 
 
-def cells(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-    """Heading and rows of the table."""
-    names, metrics = setting_names(groups), columns(groups)
+def cells(groups: Sequence[Group], metrics: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Heading and rows of a table with these metrics."""
+    names = setting_names(groups)
     rows = []
     for group in groups:
         counts = f"{len(group.finished)} of {len(group.runs)}"
@@ -150,21 +151,40 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def table(groups: Sequence[Group], narrow: bool = False) -> Table:
-    """For the screen; ``narrow``: with mean and deviation below each other."""
-    heading, rows = cells(groups)
-    found = Table(title=headline(groups), title_justify="left", caption=LEGEND, caption_justify="left")
-    words = len(setting_names(groups)) or 1
+def table(groups: Sequence[Group], width: int) -> Table:
+    """For a screen of this many letters: where it is narrow, in more lines, and without accuracies of the table."""
+    metrics = columns(groups)
+    for narrow, count in [(False, len(metrics)), *((True, count) for count in range(len(metrics), 0, -1))]:
+        found = _table(groups, metrics[:count], narrow)
+        if Console(width=10 * width).measure(found).maximum <= width:
+            return found
+    return _table(groups, metrics[:1], True)
+
+
+def _table(groups: Sequence[Group], metrics: Sequence[str], narrow: bool) -> Table:
+    heading, rows = cells(groups, metrics)
+    left_out = len(columns(groups)) - len(metrics)
+    below = legend(groups) + (f"; summary.md also has {left_out} of the table's accuracies" if left_out else "")
+    found = Table(title=headline(groups), title_justify="left", caption=below, caption_justify="left")
+    settings = len(setting_names(groups)) or 1
     for index, name in enumerate(heading):
-        broken = name.replace("/", "/\n").replace(": ", ":\n").replace(" [", "\n[")
-        numbers = index >= words
-        found.add_column(
-            escape(broken), justify="right" if numbers else "left", no_wrap=numbers, overflow="fold",
-            min_width=None if numbers else min(12, max(len(row[index]) for row in [*rows, heading])),
-        )  # fmt: skip
+        if index >= settings:
+            broken = re.sub(r"(?<=[/:]) ?| (?=\[)", "\n", name)
+            found.add_column(escape(broken), justify="right", no_wrap=True)
+        else:
+            broken = re.sub(r"(?<=[._])", "\n", name) if narrow else name
+            longest = max(map(len, [*broken.split("\n"), *(row[index] for row in rows)]))
+            found.add_column(escape(broken), overflow="fold", width=min(16, longest) if narrow else None)
     for row in rows:
         found.add_row(*(escape(cell.replace(" ± ", "\n± ") if narrow else cell) for cell in row))
     return found
+
+
+def legend(groups: Sequence[Group]) -> str:
+    """What the columns are."""
+    if any(len(group.finished) > 1 for group in groups):
+        return "mean ± standard deviation over the runs of a row, which differ in the seed alone; time of one run"
+    return "time of one run"
 
 
 def headline(groups: Sequence[Group]) -> str:
@@ -189,9 +209,9 @@ def complaints(groups: Sequence[Group]) -> list[str]:
 
 def as_markdown(groups: Sequence[Group]) -> str:
     """The table, then all runs, for a page."""
-    heading, rows = cells(groups)
-    lines = [f"**{headline(groups)}**", "", *_markdown(heading, rows), "", f"({LEGEND})", "", "## Runs", ""]
     names, metrics = setting_names(groups), columns(groups)
+    heading, rows = cells(groups, metrics)
+    lines = [f"**{headline(groups)}**", "", *_markdown(heading, rows), "", f"({legend(groups)})", "", "## Runs", ""]
     runs = [
         [
             run.folder, *described(group, names), run.seed, run.state,
