@@ -199,11 +199,13 @@ def headline(groups: Sequence[Group]) -> str:
 def complaints(groups: Sequence[Group]) -> list[str]:
     """A line for each run without a result."""
     found = []
-    for run in (run for group in groups for run in group.runs):
-        if run.state == "failed":
-            found.append(f"{run.folder} failed: {run.reason} ({' '.join(run.changes)})")
-        elif run.state == "unfinished":
-            found.append(f"{run.folder} has not ended ({' '.join(run.changes)})")
+    for group in groups:
+        for run in group.runs:
+            who = f"{run.folder} ({' '.join(filter(None, (group.name, run.seed and f'seed={run.seed}')))})"
+            if run.state == "failed":
+                found.append(f"{who} failed: {run.reason}")
+            elif run.state == "unfinished":
+                found.append(f"{who} has not ended")
     return found
 
 
