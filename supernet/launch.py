@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from supernet.errors import UserError
 from supernet.failures import forget_failure, record_failure
 from supernet.files import shown
-from supernet.sweeps import finish, is_sweep, repeated, take_up
+from supernet.sweeps import finish, is_sweep, repeated, taken_up
 
 log = logging.getLogger("supernet")
 PACKAGE = Path(__file__).parent
@@ -142,12 +142,12 @@ def _guarded(task: Task, debugging: bool, result: Callable[[Path], float | None]
         folder = Path(HydraConfig.get().runtime.output_dir)
         single = HydraConfig.get().mode == RunMode.RUN
         try:
-            take_up(cfg, folder)
-            value = None if single else result(folder)
-            if value is None:
-                value = task(cfg)
-            else:
-                log.info("%s has finished before", shown(folder))
+            with taken_up(cfg, folder):
+                value = None if single else result(folder)
+                if value is None:
+                    value = task(cfg)
+                else:
+                    log.info("%s has finished before", shown(folder))
         except Exception as error:
             if single:
                 _remove_if_unused(folder)

@@ -9,12 +9,17 @@ would have proposed.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import logging
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -30,6 +35,7 @@ from supernet.evaluation.runs import JOB
 from supernet.failures import read_failure
 from supernet.files import shown, write_atomically
 
+log = logging.getLogger("supernet")
 SWEEP = "sweep.yaml"
 FORGOTTEN = ("data.download=",)
 """Settings that a repeated start does without: what was asked to be downloaded is there by now."""
@@ -174,18 +180,41 @@ def repeated(folder: Path, arguments: Sequence[str], configurations: Iterable[Pa
     return ["--multirun", *task, *kept, *given, f'hydra.sweep.dir="{place}"']
 
 
-def take_up(cfg: DictConfig, folder: Path) -> None:
+@contextmanager
+def taken_up(cfg: DictConfig, folder: Path) -> Iterator[None]:
     """Let the job of a sweep go on where it was, if it was begun: as with ``resume=`` of its folder.
+
+    A launcher's process may live on after the sweep was killed: while it works on the job, this one waits.
 
     Raises `UserError` where the folder is that of another job, and for a failure that the sweep has gone on after.
     """
     hydra, path = HydraConfig.get(), folder / JOB
     if hydra.mode != RunMode.MULTIRUN:
+        yield
         return
-    mine = remembered(hydra.overrides.task)
     if not path.is_file():
-        write_atomically(path, json.dumps({"overrides": mine}, indent=2) + "\n")
-        return
+        write_atomically(path, json.dumps({"overrides": remembered(hydra.overrides.task)}, indent=2) + "\n")
+    with path.open() as file:
+        if int(os.environ.get("SLURM_PROCID") or os.environ.get("RANK") or 0) == 0:  # the others work for this one
+            _lock(file, folder)
+        _compare(hydra, folder)
+        if (folder / CONFIG).is_file() and "resume" in cfg:
+            cfg.resume = str(folder)
+        yield
+
+
+def _lock(file: TextIO, folder: Path) -> None:
+    """Until the file is closed, or this process has ended in any way."""
+    with contextlib.suppress(OSError):  # a file system without locks
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("another process works on %s: waiting for it to end", shown(folder))
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _compare(hydra: Any, folder: Path) -> None:
+    path, mine = folder / JOB, remembered(hydra.overrides.task)
     try:
         theirs = [str(one) for one in json.loads(path.read_text())["overrides"]]
     except (ValueError, TypeError, KeyError) as error:
@@ -196,8 +225,6 @@ def take_up(cfg: DictConfig, folder: Path) -> None:
     reason = read_failure(folder)
     if reason is not None and _gone_on_after(hydra, folder):
         raise UserError(reason)
-    if (folder / CONFIG).is_file() and "resume" in cfg:
-        cfg.resume = str(folder)
 
 
 def _gone_on_after(hydra: Any, folder: Path) -> bool:
