@@ -200,6 +200,8 @@ def _explain_missing_file(error: MissingConfigException) -> str:
     near = difflib.get_close_matches(name, options, n=1)
     hint = f"did you mean {near[0]}?" if near else ""
     listed = f"there are {', '.join(sorted(options))}" if options else ""
+    if group in ("hydra/launcher", "hydra/sweeper"):
+        listed += "; more come with the extra: pip install 'supernet[sweeps]'"
     return f"{group}={name}: no such choice; " + " ".join(filter(None, (hint, listed)))
 
 

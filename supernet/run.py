@@ -230,7 +230,7 @@ def flat(cfg: DictConfig) -> dict[str, str | float | int | bool]:
 
     First the choice of each group, then the values; one that only repeats another by interpolation is left out.
     """
-    left_out = ("callbacks", "logger", "run_dir", "log_dir", "resume", "task_name", "benchmark", "choices")
+    left_out = ("callbacks", "logger", "run_dir", "log_dir", "resume", "task_name", "benchmark", "choices", "sweep")
     chosen = {str(group).partition("@")[2] or str(group): name for group, name in cfg.choices.items()}
     found: dict[str, str | float | int | bool] = {
         group: name for group, name in chosen.items() if isinstance(name, str) and group not in left_out

@@ -201,7 +201,8 @@ def complaints(groups: Sequence[Group]) -> list[str]:
     found = []
     for group in groups:
         for run in group.runs:
-            who = f"{run.folder} ({' '.join(filter(None, (group.name, run.seed and f'seed={run.seed}')))})"
+            known = " ".join(filter(None, (group.settings and group.name, run.seed and f"seed={run.seed}")))
+            who = f"{run.folder} ({known})" if known else run.folder
             if run.state == "failed":
                 found.append(f"{who} failed: {run.reason}")
             elif run.state == "unfinished":

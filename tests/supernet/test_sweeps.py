@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -95,6 +96,8 @@ def test_a_sweep_killed_in_the_middle_of_a_job_goes_on(launcher, tmp_path, monke
         assert genotype(folder / job)["architecture"] == genotype(whole / job)["architecture"]
         found, expected = weights(folder / job), weights(whole / job)
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    with contextlib.suppress(ProcessLookupError):  # joblib's workers live on
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_a_job_waits_for_a_process_that_works_on_it_still(tmp_path, monkeypatch, capfd):
