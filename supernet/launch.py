@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from supernet.errors import UserError
 from supernet.failures import forget_failure, record_failure
 from supernet.files import shown
-from supernet.sweeps import finish, is_sweep, repeated, taken_up
+from supernet.sweeps import OtherJobError, finish, is_sweep, repeated, taken_up
 
 log = logging.getLogger("supernet")
 PACKAGE = Path(__file__).parent
@@ -141,6 +141,7 @@ def _guarded(task: Task, debugging: bool, result: Callable[[Path], float | None]
     def run(cfg: DictConfig) -> Any:
         folder = Path(HydraConfig.get().runtime.output_dir)
         single = HydraConfig.get().mode == RunMode.RUN
+        others = single and not cfg.get("resume") and (folder / "config.yaml").exists()  # another run's folder
         try:
             with taken_up(cfg, folder):
                 value = None if single else result(folder)
@@ -151,12 +152,14 @@ def _guarded(task: Task, debugging: bool, result: Callable[[Path], float | None]
         except Exception as error:
             if single:
                 _remove_if_unused(folder)
-            if not single or (folder / "config.yaml").exists():
+            if not isinstance(error, OtherJobError) and not others and folder.exists():
                 record_failure(folder, error)
             if debugging or not single or (message := explain(error, HydraConfig.get().job.config_name or "")) is None:
                 raise
             _fail(message, None if cfg.get("resume") else folder)
         forget_failure(folder)
+        if single:
+            _remove_if_unused(folder)  # of a process that trains in the folder of another
         return value
 
     return run

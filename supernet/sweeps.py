@@ -52,6 +52,10 @@ _begun: list[tuple[Path, Callable[[Path], None]]] = []
 """Sweeps whose end Hydra has not told, and what shows them: it does not tell where a job has failed."""
 
 
+class OtherJobError(UserError):
+    """A folder is not for this job, or not any more; nothing is written into it."""
+
+
 class Sweep(Callback):
     """Hydra calls it at the beginning and at the end of a sweep."""
 
@@ -87,7 +91,10 @@ def finish() -> None:
     while _begun:
         folder, show = _begun.pop()
         if folder.is_dir():
-            show(folder)
+            try:
+                show(folder)
+            except OSError as error:
+                log.warning("there is no summary of %s: %s", shown(folder), error)
 
 
 def is_sweep(folder: Path) -> bool:
@@ -186,7 +193,7 @@ def taken_up(cfg: DictConfig, folder: Path) -> Iterator[None]:
 
     A launcher's process may live on after the sweep was killed: while it works on the job, this one waits.
 
-    Raises `UserError` where the folder is that of another job, and for a failure that the sweep has gone on after.
+    Raises `OtherJobError` where the folder is that of another job, and for a failure that the sweep has gone on after.
     """
     hydra, path = HydraConfig.get(), folder / JOB
     if hydra.mode != RunMode.MULTIRUN:
@@ -218,13 +225,15 @@ def _compare(hydra: Any, folder: Path) -> None:
     try:
         theirs = [str(one) for one in json.loads(path.read_text())["overrides"]]
     except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+        raise OtherJobError(f"{path} cannot be read: {error}") from error
     if sorted(theirs) != sorted(mine):
         different = sorted(set(theirs) ^ set(mine))
-        raise UserError(f"{shown(folder)} is a job with other settings ({', '.join(different)}); use another folder")
+        raise OtherJobError(
+            f"{shown(folder)} is a job with other settings ({', '.join(different)}); use another folder"
+        )
     reason = read_failure(folder)
     if reason is not None and _gone_on_after(hydra, folder):
-        raise UserError(reason)
+        raise OtherJobError(reason)
 
 
 def _gone_on_after(hydra: Any, folder: Path) -> bool:

@@ -201,7 +201,7 @@ def complaints(groups: Sequence[Group]) -> list[str]:
     found = []
     for group in groups:
         for run in group.runs:
-            known = " ".join(filter(None, (group.settings and group.name, run.seed and f"seed={run.seed}")))
+            known = " ".join([*([group.name] if group.settings else []), *([f"seed={run.seed}"] if run.seed else [])])
             who = f"{run.folder} ({known})" if known else run.folder
             if run.state == "failed":
                 found.append(f"{who} failed: {run.reason}")

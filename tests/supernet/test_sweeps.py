@@ -174,6 +174,20 @@ def test_a_single_run_that_has_begun_keeps_the_reason_until_it_ends_well(tmp_pat
     assert not (tmp_path / "run" / "failure.json").exists()
 
 
+def test_a_mistake_leaves_the_run_that_is_there_as_it_is(tmp_path, monkeypatch, capsys):
+    assert run(monkeypatch, search.main, *BRIEF, f"hydra.run.dir={tmp_path}/run") == 0
+    assert run(monkeypatch, search.main, *BRIEF, f"hydra.run.dir={tmp_path}/run") == 1
+    assert "has a run already" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "failure.json").exists()
+    folder = tmp_path / "sweep"
+    assert run(monkeypatch, search.main, "-m", "seed=0,1", *BRIEF, f"hydra.sweep.dir={folder}") == 0
+    (folder / "1" / "job.json").write_text('{"overrides": ["seed=7"]}')
+    (folder / "1" / "genotype.json").unlink()
+    assert run(monkeypatch, search.main, f"resume={folder}") == 1
+    assert f"{folder}/1 is a job with other settings" in capsys.readouterr().err
+    assert not (folder / "1" / "failure.json").exists()
+
+
 def test_a_job_of_a_sweep_that_is_resumed_by_itself_joins_its_table(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "sweep"
     assert run(monkeypatch, search.main, "-m", "seed=0,1", *BRIEF, f"hydra.sweep.dir={folder}") == 0

@@ -74,3 +74,25 @@ def test_a_job_of_a_sweep_that_meets_its_time_limit_is_queued_again_and_goes_on(
     assert "going on from" in log
     assert len((folder / "0" / "history.csv").read_text().splitlines()) == 31
     assert json.loads((folder / "0" / "genotype.json").read_text())["config"]["trainer"]["devices"] == 2
+
+
+@pytest.mark.slow
+def test_a_single_run_of_two_tasks_has_one_folder(tmp_path):
+    settings = [one for one in TINY if not one.startswith("trainer=")]
+    command = [
+        sys.executable, str(ROOT / "search.py"), "trainer=slurm", "trainer.devices=2", "trainer.accelerator=cpu",
+        *settings, "logger=none", f"log_dir={tmp_path}",
+    ]  # fmt: skip
+    tasks = []
+    for rank in "01":
+        task = {
+            **TASK, "SLURM_NTASKS": "2", "SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_LOCALID": rank,
+            "SLURM_PROCID": rank, "SLURM_JOB_ID": str(10000 + os.getpid() % 9000),
+        }  # fmt: skip
+        environment = {**os.environ, **task, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        tasks.append(subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True))
+    for task in tasks:
+        _, error = task.communicate(timeout=200)
+        assert task.returncode == 0, error
+    (folder,) = tmp_path.glob("search/runs/*")
+    assert (folder / "genotype.json").exists()
