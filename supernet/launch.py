@@ -24,7 +24,9 @@ from omegaconf import DictConfig, OmegaConf
 from supernet.errors import UserError
 from supernet.failures import forget_failure, record_failure
 from supernet.files import shown
-from supernet.sweeps import OtherJobError, finish, is_sweep, repeated, taken_up
+from supernet.jobs import OtherJobError, taken_up
+from supernet.repeating import repeated
+from supernet.sweeps import finish, is_sweep
 
 log = logging.getLogger("supernet")
 PACKAGE = Path(__file__).parent
@@ -51,9 +53,9 @@ def launch(
     """Compose ``conf/<config>.yaml`` with the command line and run ``task`` with it, in a run folder of its own.
 
     ``resume=<run folder>`` makes that folder the run folder; the task then takes the configuration saved there.
-    ``resume=<folder of a sweep>`` starts it again in the same folder (`supernet.sweeps`). ``follow`` is called with the
-    arguments and returns those that follow from them, to be added. ``result`` is called with the folder of a job of a
-    sweep and returns the value of one that has finished, which does not run again.
+    ``resume=<folder of a sweep>`` starts it again in the same folder (`supernet.repeating`). ``follow`` is called with
+    the arguments and returns those that follow from them, to be added. ``result`` is called with the folder of a job of
+    a sweep and returns the value of one that has finished, which does not run again.
     """
     several = {"-m", "--multirun"} & set(sys.argv) or any(one.startswith("sweep=") for one in sys.argv)
     if not several:  # in a sweep a comma separates values

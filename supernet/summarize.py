@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from supernet.errors import UserError
-from supernet.evaluation.run_summary import as_csv, as_markdown, complaints, grouped, table
+from supernet.evaluation.run_groups import grouped
+from supernet.evaluation.run_summary import as_csv, as_markdown, complaints, table
 from supernet.evaluation.runs import outcomes
 from supernet.files import shown, write_atomically
 from supernet.sweeps import Sweep, is_sweep

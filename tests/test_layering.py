@@ -29,6 +29,8 @@ LAYERS = {
     "supernet.compose": 6,
     "supernet.assembly": 6,
     "supernet.comparison": 6,
+    "supernet.jobs": 6,
+    "supernet.repeating": 6,
     "supernet.sweeps": 6,
     "supernet.summarize": 6,
     "supernet.launch": 6,

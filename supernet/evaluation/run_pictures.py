@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from supernet.drawing import INK, PALE
 from supernet.evaluation.figures import UNDER, clean, empty
-from supernet.evaluation.run_summary import Group, columns, factor, title
+from supernet.evaluation.run_groups import Group
+from supernet.evaluation.run_summary import columns, factor, title
 
 MOST = 40
 """Rows; with more, the best of them."""

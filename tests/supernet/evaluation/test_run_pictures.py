@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from supernet.evaluation.run_groups import grouped
 from supernet.evaluation.run_pictures import draw_runs
-from supernet.evaluation.run_summary import grouped
 from supernet.evaluation.runs import outcomes
 from tests.supernet.evaluation.runs import search_run
 

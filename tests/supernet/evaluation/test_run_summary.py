@@ -5,7 +5,8 @@ import math
 import pytest
 from rich.console import Console
 
-from supernet.evaluation.run_summary import as_csv, as_markdown, cells, columns, complaints, duration, grouped, table
+from supernet.evaluation.run_groups import grouped
+from supernet.evaluation.run_summary import as_csv, as_markdown, cells, columns, complaints, duration, table
 from supernet.evaluation.runs import outcomes
 from tests.supernet.evaluation.runs import search_run, train_run
 
@@ -27,24 +28,6 @@ def text(found, width):
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(found)
     return console.export_text()
-
-
-def test_mean_and_deviation_are_over_the_seeds_alone_and_the_best_stands_first(groups):
-    first, second = groups
-    assert (first.name, second.name) == ("relaxation=gumbel", "relaxation=softmax")  # 0.6 against 0.5
-    assert second.mean("accuracy/discretized") == pytest.approx(0.5)
-    # deviations 0.3, 0.1 and 0.4 of the mean: the variance of the sample is (0.09 + 0.01 + 0.16) / 2
-    assert second.deviation("accuracy/discretized") == pytest.approx(math.sqrt(0.13))
-    assert math.isnan(first.deviation("accuracy/discretized"))  # one value has none
-
-
-def test_a_loss_is_better_when_it_is_smaller(tmp_path):
-    for name, loss in (("a", 1.0), ("b", 0.5)):
-        run = search_run(tmp_path / name, f"relaxation={name}", value=0.5)
-        (run / "genotype.json").write_text(
-            f'{{"metrics": {{"loss/supernet": {loss}}}, "config": {{"objective": "loss/supernet"}}}}'
-        )
-    assert [group.name for group in grouped(outcomes(tmp_path))] == ["relaxation=b", "relaxation=a"]
 
 
 def test_the_table_has_percent_the_runs_that_count_and_the_tables_accuracy(groups):
