@@ -26,7 +26,7 @@ def test_a_job_waits_for_a_process_that_works_on_it_still(tmp_path, monkeypatch,
     assert f"another process works on {folder / '1'}" in capfd.readouterr().out
 
 
-def test_a_sampler_is_told_of_the_failures_that_it_has_gone_on_after(tmp_path, monkeypatch, capsys):
+def test_a_sampler_is_told_of_the_failures_that_it_has_gone_on_after(tmp_path, monkeypatch):
     settings = ("sweep=optuna", *BRIEF, "hydra.sweeper.n_trials=4", "hydra.sweeper.max_failure_rate=1.0")
     clip = "clip=choice(-1.0,5.0)"  # the first is refused
     folder = tmp_path / "sweep"
@@ -34,10 +34,11 @@ def test_a_sampler_is_told_of_the_failures_that_it_has_gone_on_after(tmp_path, m
     jobs = {path.parent.name: path.read_text() for path in folder.glob("*/job.json")}
     failed = {path.parent.name for path in folder.glob("*/failure.json")}
     assert 0 < len(failed) < 4
-    capsys.readouterr()
+    monkeypatch.setattr("supernet.compose.check", lambda cfg: None)  # now they would not fail
+    monkeypatch.setattr("supernet.search.searched", lambda run: 0.5)
     assert run(monkeypatch, search.main, f"resume={folder}") == 0
     assert {path.parent.name: path.read_text() for path in folder.glob("*/job.json")} == jobs
-    assert {path.parent.name for path in folder.glob("*/failure.json")} == failed
+    assert {path.parent.name for path in folder.glob("*/failure.json")} == failed - {"3"}  # after it there was nothing
 
 
 def test_a_mistake_leaves_the_run_that_is_there_as_it_is(tmp_path, monkeypatch, capsys):

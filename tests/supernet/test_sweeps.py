@@ -27,7 +27,9 @@ FAULT = "_target_: tests.supernet.strategies.faults.Fault"
 def start(*arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "search.py"), *arguments]
-    return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+    return subprocess.Popen(
+        command, env=environment, stdout=stdout, stderr=subprocess.STDOUT, text=True, cwd=ROOT, start_new_session=True
+    )
 
 
 def finish(process: subprocess.Popen) -> str:
