@@ -9,45 +9,24 @@ import math
 from pathlib import Path
 from typing import Any
 
-import yaml
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from supernet.evaluation.runs import changes, distinct, run_folders
+from supernet.failures import read_failure
 from supernet.files import shown, write_atomically
+from supernet.sweeps import Sweep
 
 COMPARISON = "comparison"
 Row = dict[str, Any]
 
 
-_begun: list[Path] = []
-"""The folders of sweeps whose end Hydra has not told: it does not where a run has failed."""
+class Comparison(Sweep):
+    """What the evaluations of a sweep end with."""
 
-
-class Comparison(Callback):
-    """Hydra calls it at the beginning of a sweep, and at its end if all runs went well."""
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Remember the sweep for `finish`."""
-        _begun.append(Path(config.hydra.sweep.dir))
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+    def show(self, folder: Path) -> None:
         """See `compare`."""
-        finish()
-
-
-def finish() -> None:
-    """Compare what there is of sweeps that have begun and were not compared yet."""
-    while _begun:
-        folder = _begun.pop()
-        if folder.is_dir():
-            compare(folder)
-
-
-def is_sweep(folder: Path) -> bool:
-    """Whether a folder is that of a sweep."""
-    return (folder / "multirun.yaml").is_file()
+        compare(folder)
 
 
 def compare(folder: Path) -> None:
@@ -73,13 +52,15 @@ def compare(folder: Path) -> None:
         console.print(table(rows))
         console.print(f"outputs: {shown(folder)}", soft_wrap=True, highlight=False)
     for name, path in missing:
-        console.print(f"no report of {name} in {shown(path)}", soft_wrap=True, highlight=False)
+        reason = read_failure(path)
+        why = "" if reason is None else f": {reason}"
+        console.print(f"no report of {name} in {shown(path)}{why}", soft_wrap=True, highlight=False, markup=False)
 
 
 def reports(folder: Path) -> tuple[list[Row], list[tuple[str, Path]]]:
     """A row for each run with a report, the highest Kendall's tau first; and name and folder of the other runs."""
-    runs = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: (len(path.name), path.name))
-    names = distinct([_overrides(path) for path in runs])
+    runs = run_folders(folder)
+    names = distinct([[one.removeprefix("estimator=") for one in changes(path)] for path in runs])
     rows: list[Row] = []
     missing = []
     for name, path in zip(names, runs, strict=True):
@@ -89,13 +70,6 @@ def reports(folder: Path) -> tuple[list[Row], list[tuple[str, Path]]]:
         else:
             missing.append((name, path))
     return sorted(rows, key=lambda row: math.inf if row["kendall_tau"] is None else -row["kendall_tau"]), missing
-
-
-def distinct(overrides: list[list[str]]) -> list[str]:
-    """What was changed for each run and not for all; the key ``estimator=`` goes without saying."""
-    common = set.intersection(*map(set, overrides)) if len(overrides) > 1 else set()
-    named = [" ".join(one.removeprefix("estimator=") for one in own if one not in common) for own in overrides]
-    return [name or f"run {index}" for index, name in enumerate(named)]
 
 
 def flattened(report: Row) -> Row:
@@ -142,8 +116,3 @@ def as_csv(rows: list[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()
-
-
-def _overrides(run: Path) -> list[str]:
-    path = run / ".hydra" / "overrides.yaml"
-    return [str(item) for item in yaml.safe_load(path.read_text()) or []] if path.is_file() else [run.name]

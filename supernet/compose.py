@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -131,18 +132,19 @@ def read_config(folder: Path, setting: str, remedy: str = "") -> DictConfig:
     if not isinstance(cfg, DictConfig):
         raise UserError(f"{path} is no configuration")
     if HydraConfig.initialized():
-        _check_harmless(content, known_targets(), path)
+        check_harmless(content, known_targets(), path)
     return cfg
 
 
-def _check_harmless(node: Any, known: set[str], path: Path) -> None:
+def check_harmless(node: Any, known: set[str], path: Path) -> None:
+    """Raise `UserError` for a content that could call code not in ``known``, read from outside, or download."""
     if isinstance(node, str) and "${" in REFERENCE.sub("", node):
         raise UserError(
             f"{path} holds {node!r}; a saved configuration may only refer to its own values, as in ${{seed}}"
         )
     if isinstance(node, list):
         for item in node:
-            _check_harmless(item, known, path)
+            check_harmless(item, known, path)
     if isinstance(node, dict):
         for key, item in node.items():
             if key == "download" and item:
@@ -152,11 +154,11 @@ def _check_harmless(node: Any, known: set[str], path: Path) -> None:
                     f"{path} wants to call {item!r}, which no configuration file here names; if that is your own "
                     "class, put it into a configuration file and give its folder with --config-dir"
                 )
-            _check_harmless(item, known, path)
+            check_harmless(item, known, path)
 
 
-def known_targets() -> set[str]:
-    """Every ``_target_`` in this project's and the user's configuration files."""
+def known_targets(folders: Iterable[Path] | None = None) -> set[str]:
+    """Every ``_target_`` in these folders, by default this project's and the user's configuration files."""
     found: set[str] = set()
 
     def walk(node: Any) -> None:
@@ -165,7 +167,7 @@ def known_targets() -> set[str]:
                 found.add(str(item))
             walk(item)
 
-    for folder in config_folders():
+    for folder in config_folders() if folders is None else folders:
         for file in folder.rglob("*.yaml"):
             walk(OmegaConf.to_container(OmegaConf.load(file), resolve=False))
     return found

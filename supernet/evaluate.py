@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ from omegaconf import DictConfig
 from search_spaces.architecture import Architecture
 from supernet.assembly import build_benchmark, build_estimator, build_factory, build_space
 from supernet.benchmarks.base import Benchmark, Record, UnknownRecordError
-from supernet.comparison import compare, finish, is_sweep
 from supernet.compose import build, save_config, settled
 from supernet.data.images import Images
 from supernet.data.sampling import samples
@@ -27,15 +27,18 @@ from supernet.files import shown
 from supernet.launch import launch
 
 log = logging.getLogger("supernet")
-ARCHITECTURES = "architectures.csv"
+ARCHITECTURES, REPORT = "architectures.csv", "report.json"
 
 
 def main() -> None:
     """The command ``supernet-evaluate``."""
-    try:
-        launch(evaluate, "evaluate")
-    finally:  # also of a sweep in which a run has failed
-        finish()
+    launch(evaluate, "evaluate", result=result)
+
+
+def result(folder: Path) -> float | None:
+    """Kendall's tau of an evaluation that has ended, None of one that has not, or that had no table."""
+    path = folder / REPORT
+    return float(json.loads(path.read_text())["kendall_tau"] or 0.0) if path.is_file() else None
 
 
 def evaluate(cfg: DictConfig) -> float | None:
@@ -100,10 +103,7 @@ def evaluate(cfg: DictConfig) -> float | None:
         "filter": cfg.filter,
         "seed": cfg.seed,
     }
-    tau = summarise(folder, about, space, task.samples.image, architectures, scores, seconds, accuracies)
-    if resumed and is_sweep(folder.parent):
-        compare(folder.parent)
-    return tau
+    return summarise(folder, about, space, task.samples.image, architectures, scores, seconds, accuracies)
 
 
 def chosen_devices(name: str) -> list[torch.device]:

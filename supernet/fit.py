@@ -15,7 +15,6 @@ from search_spaces.space import SearchSpace
 from supernet import seeds
 from supernet.assembly import build_benchmark, build_space
 from supernet.benchmarks.base import Benchmark
-from supernet.comparison import compare, finish, is_sweep
 from supernet.compose import CONFIG, build, save_config, settled
 from supernet.data.images import Images
 from supernet.data.sampling import samples
@@ -24,7 +23,7 @@ from supernet.estimators.base import Task
 from supernet.estimators.features.base import Features, FeaturesFactory
 from supernet.estimators.predictors.base import Predictor, PredictorFactory
 from supernet.estimators.predictors.trained import TRAINED, read_trained, write_trained
-from supernet.evaluate import chosen_devices, records
+from supernet.evaluate import chosen_devices, records, result
 from supernet.evaluation.choosing import accepting, chosen, read, write
 from supernet.evaluation.features import measure
 from supernet.evaluation.fitting import Predictions, cross_validated, predictions
@@ -42,10 +41,7 @@ ARCHITECTURES, HELD_OUT, TRAININGS = "architectures.csv", "held_out.csv", "train
 
 def main() -> None:
     """The command ``supernet-fit``."""
-    try:
-        launch(fit, "fit")
-    finally:  # also of a sweep in which a run has failed
-        finish()
+    launch(fit, "fit", result=result)
 
 
 def fit(cfg: DictConfig) -> float:
@@ -112,8 +108,6 @@ def fit(cfg: DictConfig) -> float:
         "features@estimator.features=%s model@estimator.model=%s",
         cfg.choices.search_space, shown(folder), cfg.choices.features, cfg.choices.model,
     )  # fmt: skip
-    if resumed and is_sweep(folder.parent):
-        compare(folder.parent)
     return tau
 
 

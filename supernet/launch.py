@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import functools
+import logging
 import os
 import re
 import shutil
@@ -21,8 +22,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from supernet.errors import UserError
+from supernet.failures import forget_failure, record_failure
+from supernet.files import shown
+from supernet.jobs import OtherJobError, taken_up
+from supernet.repeating import repeated
 from supernet.strategies.places import leads
+from supernet.sweeps import finish, is_sweep
 
+log = logging.getLogger("supernet")
 PACKAGE = Path(__file__).parent
 CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())
 """The configuration: inside the package in an installed copy, beside it in a checkout."""
@@ -38,21 +45,33 @@ OF_MACHINE = ("workers=",)
 Task = Callable[[DictConfig], Any]
 
 
-def launch(task: Task, config: str, follow: Callable[[list[str]], list[str]] = lambda arguments: []) -> None:
+def launch(
+    task: Task,
+    config: str,
+    follow: Callable[[list[str]], list[str]] = lambda arguments: [],
+    result: Callable[[Path], float | None] = lambda folder: None,
+) -> None:
     """Compose ``conf/<config>.yaml`` with the command line and run ``task`` with it, in a run folder of its own.
 
     ``resume=<run folder>`` makes that folder the run folder; the task then takes the configuration saved there.
-    ``follow`` is called with the arguments and returns those that follow from them, to be added.
+    ``resume=<folder of a sweep>`` starts it again in the same folder (`supernet.repeating`). ``follow`` is called with
+    the arguments and returns those that follow from them, to be added. ``result`` is called with the folder of a job of
+    a sweep and returns the value of one that has finished, which does not run again.
     """
-    if not {"-m", "--multirun"} & set(sys.argv):  # in a sweep a comma separates values
+    several = {"-m", "--multirun"} & set(sys.argv) or any(one.startswith("sweep=") for one in sys.argv)
+    if not several:  # in a sweep a comma separates values
         sys.argv = [sys.argv[0], *(_prepare(argument) for argument in sys.argv[1:])]
     before = os.environ.get("HYDRA_FULL_ERROR")
     debugging = before == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises; what a user sees is decided here
     try:
-        sys.argv += _resume_arguments(sys.argv[1:])
-        sys.argv += follow(sys.argv[1:])
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config)(_guarded(task, debugging))()
+        sweep = _sweep_to_resume(sys.argv[1:])
+        if sweep is not None:
+            sys.argv = [sys.argv[0], *repeated(sweep, sys.argv[1:], [CONF, *_own_configurations(sys.argv)])]
+        else:
+            sys.argv += _resume_arguments(sys.argv[1:])
+            sys.argv += follow(sys.argv[1:])
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=config)(_guarded(task, debugging, result))()
     except BrokenPipeError:  # whoever reads the output, such as `--help | head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
@@ -61,6 +80,7 @@ def launch(task: Task, config: str, follow: Callable[[list[str]], list[str]] = l
             raise
         _fail(message)
     finally:
+        finish()
         os.environ.pop("HYDRA_FULL_ERROR") if before is None else os.environ.update(HYDRA_FULL_ERROR=before)
 
 
@@ -76,42 +96,80 @@ def _quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${") + '"'
 
 
+def _resumed_folder(arguments: list[str]) -> str | None:
+    """What ``resume=`` names, None without it."""
+    folders = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
+    return folders[-1] if folders and folders[-1] not in ("", "null") else None
+
+
+def _sweep_to_resume(arguments: list[str]) -> Path | None:
+    """The folder of a sweep that ``resume=`` names, None where it names a run or nothing."""
+    named = _resumed_folder(arguments)
+    folder = Path(named or "").expanduser().absolute()
+    if named is None or (folder / "config.yaml").is_file() or not is_sweep(folder):
+        return None
+    return folder
+
+
+def _own_configurations(arguments: list[str]) -> list[Path]:
+    """The folder given with ``--config-dir``."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    found = [after for one, after in pairs if one in ("--config-dir", "-cd")]
+    found += [one.partition("=")[2] for one in arguments if one.startswith(("--config-dir=", "-cd="))]
+    return [Path(one).expanduser() for one in found]
+
+
 def _resume_arguments(arguments: list[str]) -> list[str]:
     """With ``resume=<folder>``: write there and leave Hydra's record of the first start as it is."""
-    folders = [a.partition("=")[2].strip("'\"") for a in arguments if a.startswith("resume=")]
-    if not folders or folders[-1] in ("", "null"):
+    named = _resumed_folder(arguments)
+    if named is None:
         return []
     others = [a for a in arguments if "=" in a and not a.startswith(("resume=", "hydra.", "hydra/", "-", *OF_MACHINE))]
     if others:
         raise UserError(f"resume takes the saved configuration; drop {' '.join(others)}, or start a new run with it")
-    folder = Path(folders[-1]).expanduser().absolute()
+    folder = Path(named).expanduser().absolute()
     if not folder.is_dir():
-        raise UserError(f"resume={folders[-1]}: there is no such folder")
+        raise UserError(f"resume={named}: there is no such folder")
     if not (folder / "config.yaml").is_file():
-        raise UserError(f"resume={folders[-1]}: that is no run folder (it has no config.yaml); start a new run instead")
+        raise UserError(f"resume={named}: that is no run folder (it has no config.yaml); start a new run instead")
+    if {"-m", "--multirun"} & set(arguments):
+        raise UserError(f"resume={named}: that is a run and no sweep; leave out -m")
     return [f"hydra.run.dir={_quoted(str(folder))}", "hydra.output_subdir=null"]
 
 
-def _guarded(task: Task, debugging: bool) -> Task:
+def _guarded(task: Task, debugging: bool, result: Callable[[Path], float | None]) -> Task:
     """The task with the handling of mistakes around it; in a sweep they are left to Hydra, so that it goes on."""
 
     @functools.wraps(task)
     def run(cfg: DictConfig) -> Any:
         folder = Path(HydraConfig.get().runtime.output_dir)
         single = HydraConfig.get().mode == RunMode.RUN
+        others = single and not cfg.get("resume") and (folder / "config.yaml").exists()  # another run's folder
         try:
-            return task(cfg)
+            with taken_up(cfg, folder):
+                value = None if single else result(folder)
+                if value is None:
+                    value = task(cfg)
+                else:
+                    log.info("%s has finished before", shown(folder))
         except Exception as error:
-            if leads():  # the folder may be that of all nodes
-                remove_if_unused(folder)
+            if leads():  # else the folder may be that of all nodes
+                if single:
+                    _remove_if_unused(folder)
+                if not isinstance(error, OtherJobError) and not others and folder.exists():
+                    record_failure(folder, error)
             if debugging or not single or (message := explain(error, HydraConfig.get().job.config_name or "")) is None:
                 raise
             _fail(message, None if cfg.get("resume") else folder)
+        forget_failure(folder)
+        if single:
+            _remove_if_unused(folder)  # of a process that trains in the folder of another
+        return value
 
     return run
 
 
-def remove_if_unused(folder: Path) -> None:
+def _remove_if_unused(folder: Path) -> None:
     """Delete a run folder in which nothing but Hydra's own record was written."""
     if {path.name for path in folder.iterdir() if path.suffix != ".log"} == {".hydra"}:
         shutil.rmtree(folder, ignore_errors=True)
@@ -149,6 +207,8 @@ def _explain_missing_file(error: MissingConfigException) -> str:
     near = difflib.get_close_matches(name, options, n=1)
     hint = f"did you mean {near[0]}?" if near else ""
     listed = f"there are {', '.join(sorted(options))}" if options else ""
+    if group in ("hydra/launcher", "hydra/sweeper"):
+        listed += "; more come with the extra: pip install 'supernet[sweeps]'"
     return f"{group}={name}: no such choice; " + " ".join(filter(None, (hint, listed)))
 
 

@@ -24,7 +24,6 @@ from supernet.compose import CONFIG, build, read_config, save_config, settled
 from supernet.data.modules import ImageData, SearchData
 from supernet.errors import UserError
 from supernet.files import shown
-from supernet.launch import remove_if_unused
 from supernet.preemption import PreemptedError, requeued
 from supernet.strategies.launching import Order, meeting_point, run_workers
 from supernet.strategies.places import ALONE, Places, places
@@ -102,10 +101,6 @@ class Run:
                 run_workers(self.places, None, self.cfg.trainer.timeout)
         except PreemptedError as error:
             raise SystemExit(error.status) from error
-        finally:
-            if self.folder.is_dir():
-                remove_if_unused(self.folder)  # Hydra has made it; the leading process's is another
-
     @property
     def shown(self) -> str:
         """The folder as a user would type it."""
@@ -272,12 +267,18 @@ def result_table(title: str, rows: dict[str, str], found: Architecture, benchmar
     return table
 
 
+def in_tables(found: Architecture, benchmark: Benchmark | None) -> dict[str, float]:
+    """The recorded accuracies of an architecture in percent, by ``benchmark/<data set>``; none without a benchmark."""
+    names = () if benchmark is None else benchmark.datasets
+    return {f"benchmark/{name}": benchmark.query(found, name).accuracy for name in names if benchmark is not None}
+
+
 def flat(cfg: DictConfig) -> dict[str, str | float | int | bool]:
     """The settings as dotted names with plain values: the hyper-parameters that TensorBoard compares.
 
     First the choice of each group, then the values; one that only repeats another by interpolation is left out.
     """
-    left_out = ("callbacks", "logger", "run_dir", "log_dir", "resume", "task_name", "benchmark", "choices")
+    left_out = ("callbacks", "logger", "run_dir", "log_dir", "resume", "task_name", "benchmark", "choices", "sweep")
     chosen = {str(group).partition("@")[2] or str(group): name for group, name in cfg.choices.items()}
     found: dict[str, str | float | int | bool] = {
         group: name for group, name in chosen.items() if isinstance(name, str) and group not in left_out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -25,10 +26,10 @@ from supernet.data.images import Images
 from supernet.data.modules import SearchData
 from supernet.data.sampling import samples
 from supernet.estimators.base import Task
-from supernet.genotype import Genotype, git_revision, versions
+from supernet.genotype import FILE, Genotype, git_revision, versions
 from supernet.launch import launch
 from supernet.modules.search import SearchModule, check_precision
-from supernet.run import Run, flat, log, result_table
+from supernet.run import Run, flat, in_tables, log, result_table
 from supernet.selection.base import Selected, Selection
 from supernet.shrinkage.base import Shrinkage, Shrunk
 from supernet.strategies.launching import Order
@@ -38,7 +39,15 @@ from supernet.warm_start.base import Outcome, WarmStart
 
 def main() -> None:
     """The command ``supernet-search``."""
-    launch(search, "search")
+    launch(search, "search", result=result)
+
+
+def result(folder: Path) -> float | None:
+    """The value of the objective of a search that has ended, None of one that has not."""
+    if not (folder / FILE).is_file():
+        return None
+    found = Genotype.load(folder)
+    return float(found.metrics[found.config["objective"]])
 
 
 def search(cfg: DictConfig) -> float:
@@ -133,6 +142,7 @@ def searched(run: Run) -> float:
     if cfg.epochs and found != module.genotype():
         metrics = ending.of_found(metrics, module, found, images)
     metrics["seconds"] = history.seconds + selected.metrics.get(ending.SECONDS, 0.0)
+    metrics |= in_tables(found, benchmark)
     for name, earlier in (("shrinkage", shrunk), ("warm_start", outcome)):
         if earlier is not None:
             metrics["seconds"] += earlier.effort.seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, open_dict
@@ -23,7 +24,7 @@ from supernet.from_genotype import architecture_of, data_of, search_space_of, sp
 from supernet.genotype import git_revision, resolve, versions
 from supernet.launch import launch
 from supernet.modules.train import TrainModule
-from supernet.run import Run, flat, result_table
+from supernet.run import Run, flat, in_tables, result_table
 from supernet.strategies.launching import Order
 
 log = logging.getLogger("supernet")
@@ -32,7 +33,13 @@ METRICS = "metrics.json"
 
 def main() -> None:
     """The command ``supernet-train``."""
-    launch(train, "train", follow=search_space_of)
+    launch(train, "train", follow=search_space_of, result=result)
+
+
+def result(folder: Path) -> float | None:
+    """The test accuracy of a training that has ended, None of one that has not."""
+    path = folder / METRICS
+    return float(json.loads(path.read_text())["test_accuracy"]) if path.is_file() else None
 
 
 def train(cfg: DictConfig) -> float:
@@ -99,6 +106,7 @@ def trained(run: Run) -> float:
         **({} if top5 is None else {"test_top5_accuracy": top5}),
         "epochs": len(accuracies),
         "seconds": history.seconds,
+        **in_tables(architecture, benchmark),
         **cost,
         "versions": versions(),
         "git_revision": git_revision(),

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from supernet.strategies.replicated import Replicated
 from tests.contracts.configurations import CONF, composed, names
 
-SEVERAL = ("hydra", "debug", "callbacks", "experiment", "recipe")  # their files are about more than one class
+SEVERAL = ("hydra", "debug", "callbacks", "experiment", "recipe", "sweep")  # their files are about more than one class
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in SEVERAL)
 FILES = [(group, name) for group in GROUPS for name in names(group) if name != "none"]
 

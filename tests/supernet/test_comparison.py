@@ -4,7 +4,7 @@ import json
 import numpy as np
 import yaml
 
-from supernet.comparison import compare, distinct, flattened, is_sweep, reports
+from supernet.comparison import compare, flattened, reports
 from supernet.evaluation.report import criteria
 
 
@@ -44,10 +44,13 @@ def test_the_best_estimator_stands_first_in_table_files_and_picture(tmp_path, ca
     assert "250" in out  # milliseconds
 
 
-def test_runs_without_a_report_are_named(tmp_path, capsys):
-    compare(sweep(tmp_path, [(["estimator=broken"], None), (["estimator=good"], GOOD)]))
+def test_runs_without_a_report_are_named_with_the_reason(tmp_path, capsys):
+    folder = sweep(tmp_path, [(["estimator=broken"], None), (["estimator=good"], GOOD)])
+    (folder / "0" / "failure.json").write_text('{"reason": "out of memory"}')
+    compare(folder)
     out = capsys.readouterr().out
     assert "no report of broken" in out
+    assert ": out of memory" in out
     assert len(json.loads((tmp_path / "comparison.json").read_text())) == 1
 
 
@@ -63,14 +66,6 @@ def test_an_undefined_correlation_stands_last(tmp_path, capsys):
     assert "-" in capsys.readouterr().out
 
 
-def test_runs_are_called_by_what_differs():
-    assert distinct([["estimator=a", "seed=0"], ["estimator=a", "seed=1"]]) == ["seed=0", "seed=1"]
-    assert distinct([["estimator=a", "data=x"], ["estimator=b", "data=x"]]) == ["a", "b"]
-    assert distinct([["estimator=a", "seed=0"], ["estimator=b", "seed=1"]]) == ["a seed=0", "b seed=1"]
-    assert distinct([["estimator=a"], ["estimator=a"]]) == ["run 0", "run 1"]
-    assert distinct([["estimator=a", "seed=0"]]) == ["a seed=0"]
-
-
 def test_the_tenth_run_comes_after_the_second(tmp_path):
     sweep(tmp_path, [([f"seed={seed}"], GOOD) for seed in range(11)])
     assert [row["folder"] for row in reports(tmp_path)[0]] == [str(index) for index in range(11)]
@@ -82,8 +77,3 @@ def test_criteria_with_several_shares_have_a_column_each():
         "p_1%": 2,
         "p_5%": 3,
     }
-
-
-def test_a_sweep_is_known_by_what_hydra_leaves(tmp_path):
-    assert not is_sweep(tmp_path)
-    assert is_sweep(sweep(tmp_path, []))

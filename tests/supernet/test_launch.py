@@ -41,6 +41,7 @@ SEARCH = [
     (("trainer.precision=16-mixed",), r"16-mixed.*use trainer.precision=bf16-mixed"),
     (("trainer.precision=17",), r"trainer: "),
     (("resume=/nowhere/at/all",), r"resume=/nowhere/at/all: there is no such folder"),
+    (("hydra/sweeper=optun",), r"did you mean optuna\?.*pip install 'supernet\[sweeps\]'"),
     (("a b=c",), r"a setting is given as name=value"),
 ]
 TRAIN = [
