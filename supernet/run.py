@@ -31,6 +31,7 @@ from supernet.strategies.replicated import Replicated
 
 log = logging.getLogger("supernet")
 CHECKPOINTS = "checkpoints"
+TIMEOUT = 1800.0
 # "GPU available: ...", tips: a run says what it uses itself.
 for noisy in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
     logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -78,7 +79,7 @@ class Run:
             raise UserError(f"{folder} has a run already; go on with resume={folder}, or choose another folder")
         checkpoint = newest_checkpoint(folder / CHECKPOINTS) if resumed else None
         if found.address:
-            meeting_point(found, cfg.trainer.timeout)  # where the others wait until it is their turn
+            meeting_point(found, timeout_of(cfg))  # where the others wait until it is their turn
         return cls(cfg, folder, checkpoint, resumed, found)
 
     @classmethod
@@ -90,6 +91,11 @@ class Run:
         return cls(cfg, folder, checkpoint, True, places_of(cfg.trainer), worker=True)
 
     @property
+    def timeout(self) -> float:
+        """Seconds that a process waits for another."""
+        return timeout_of(self.cfg)
+
+    @property
     def follows(self) -> bool:
         """Whether all but the training is done on another node, or by another of the processes started there."""
         return not self.places.leads
@@ -98,9 +104,10 @@ class Run:
         """Train with the others, as the leading process says."""
         try:
             if self.cfg.epochs:
-                run_workers(self.places, None, self.cfg.trainer.timeout)
+                run_workers(self.places, None, self.timeout)
         except PreemptedError as error:
             raise SystemExit(error.status) from error
+
     @property
     def shown(self) -> str:
         """The folder as a user would type it."""
@@ -123,7 +130,7 @@ class Run:
             shared = {
                 "devices": several,
                 "num_nodes": self.places.nodes,
-                "strategy": Replicated(timedelta(seconds=options["timeout"]), bool(options["sync_batchnorm"])),
+                "strategy": Replicated(timedelta(seconds=self.timeout), bool(options["sync_batchnorm"])),
                 **self._share(node.get("limit_val_batches")),
             }
         else:
@@ -217,7 +224,7 @@ class Run:
             torch.cuda.empty_cache()  # what came before the training was done here, on the first of the devices
         start = None if self.checkpoint is None else str(self.checkpoint)
         log.info("training in %d processes", self.places.size)
-        run_workers(self.places, Order(str(self.cfg.task_name), str(self.folder), start), self.cfg.trainer.timeout)
+        run_workers(self.places, Order(str(self.cfg.task_name), str(self.folder), start), self.timeout)
         return newest_checkpoint(self.folder / CHECKPOINTS)
 
     def _share(self, limit: int | None) -> dict[str, int]:
@@ -240,6 +247,11 @@ class Run:
         saved = AtomicCheckpointIO().load_checkpoint(self.checkpoint)
         steps = saved["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"]
         return {"purge_step": steps + (KEY in saved)}  # within an epoch the trainer counts a step after it saves
+
+
+def timeout_of(cfg: DictConfig) -> float:
+    """Seconds that a process waits for another; trainer=ddp says how many, and other trainers may have devices too."""
+    return float(cfg.trainer.get("timeout") or TIMEOUT)
 
 
 def places_of(trainer: DictConfig) -> Places:

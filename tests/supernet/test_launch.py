@@ -25,7 +25,7 @@ SEARCH = [
     (("clip=-1",), r"clip=-1: it must be a number, at least 0"),
     (("clip=abc",), r"clip=abc: it must be a number"),
     (("trainer.limit_val_batches=0",), r"trainer.limit_val_batches=0 leaves nothing to measure"),
-    (("trainer.devices=2",), r"trainer.devices=1"),
+    (("trainer.devices=3",), r"batch_size=8 cannot be shared by 3 processes"),
     (("trainer.precision=bf16-true",), r"bf16-true would round"),
     (("weight_optimizer.lr=-1",), r"an optimizer or its scheduler cannot be built: Invalid learning rate"),
     (("weight_optimizer.momentum=[1]",), r"an optimizer or its scheduler cannot be built"),

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 SEARCH = (
     "data=synthetic", "data.num_images=320", "data.size=8", "data.num_classes=3", "batch_size=4", "epochs=8",
     "search_space.channels=4", "search_space.cells_per_stage=1", "trainer.limit_val_batches=4", "checkpoint_minutes=0",
-    "relaxation=dirichlet", "formulation=mixed_level", "trainer.timeout=60",
+    "relaxation=dirichlet", "formulation=mixed_level",
 )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def family(process: subprocess.Popen[str]) -> list[int]:
 
 def kill_and_resume(folder: Path, kills: int, processes: int, seed: int, longest: float) -> dict[str, int]:
     """Kill so often; how many searches came to their end in the meantime, and who was killed how often."""
-    several = ("trainer=ddp", "trainer.accelerator=cpu", f"trainer.devices={processes}")
+    several = ("trainer=ddp", "trainer.accelerator=cpu", f"trainer.devices={processes}", "trainer.timeout=60")
     settings = (*SEARCH, *(several if processes > 1 else ("trainer=cpu",)))
     whole, chance = folder / "whole", random.Random(seed)
     _, error = (undisturbed := start(*settings, f"hydra.run.dir={whole}")).communicate()
