@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from search_spaces.candidates import build
 from search_spaces.layers import weighted_sums
-from search_spaces.operations import Form, Operation, Taken
+from search_spaces.operations import Form, Operation, Taken, repeated
 from search_spaces.wiring import Mixture, Piece, Wiring
 
 
@@ -114,7 +114,7 @@ class Cell(nn.Module):
         """Add what leaves a node to the nodes it leads to."""
         sums: dict[tuple[int, ...], Tensor] = {}  # edges that end in the same nodes are added before they are separated
         common: dict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = {}  # maps that they share, and their weights
-        activated: Tensor | None = None
+        inputs: dict[tuple[bool, int], Tensor] = {(False, 1): x}  # past a ReLU or not; how often side by side
         for index, group in enumerate(self.groups):
             if group.source != source:
                 continue
@@ -122,12 +122,15 @@ class Cell(nn.Module):
             everything: list[Piece] = [(None, None, group.destinations)]
             pieces = everything if mixture is None else mixture.pieces(index, group, operation.shared)
             for weights, rows, destinations in pieces:
-                if operation.takes_relu and activated is None:
-                    activated = F.relu(x)
                 if weights is not None and (shared := operation.common(x)) is not None:
                     common.setdefault(destinations, []).append((weights, shared))
                     continue
-                y = operation(activated if operation.takes_relu else x, weights, rows)
+                relu, count = operation.takes_relu, len(destinations) if operation.takes_copies else 1
+                if (relu, 1) not in inputs:
+                    inputs[relu, 1] = F.relu(x)
+                if (relu, count) not in inputs:
+                    inputs[relu, count] = repeated(inputs[relu, 1], count)
+                y = operation(inputs[relu, count], weights, rows)
                 if self.drop_path and self.training and operation.droppable:
                     y = y * F.dropout(y.new_ones(*y.shape[:2], 1, 1, 1), self.drop_path)
                 sums[destinations] = sums[destinations] + y if destinations in sums else y

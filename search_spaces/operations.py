@@ -44,11 +44,14 @@ class Operation(nn.Module, ABC):
 
     Attributes:
         takes_relu: the operation begins with a ReLU; the cell computes it once a node and passes the result.
+        takes_copies: the operation may get its input once for each copy, side by side; the cell then does that once a
+            node for all such operations.
         droppable: whether drop-path may drop it; not the identity (Larsson et al., 2017, arXiv:1605.07648).
         shared: the copies have no weights of their own, so that it does not matter which of them run, but how many.
     """
 
     takes_relu: ClassVar[bool] = False
+    takes_copies: ClassVar[bool] = False
     droppable: ClassVar[bool] = True
     shared: ClassVar[bool] = False
 
@@ -123,10 +126,16 @@ class ReLUConvBN(Operation):
         return self.norm(self.conv(x, rows), weights, rows)
 
 
+def repeated(x: Tensor, count: int) -> Tensor:
+    """A map ``(batch, channels, h, w)`` so many times, side by side."""
+    return torch.cat([x] * count, dim=1) if count > 1 else x
+
+
 class SeparableBlock(Operation):
     """ReLU, depth-wise convolution, point-wise convolution, batch norm; with a dilation of 2 this is ``dil_conv``."""
 
     takes_relu = True
+    takes_copies = True
 
     def __init__(self, copies: int, channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> None:
         super().__init__(copies)
@@ -137,7 +146,7 @@ class SeparableBlock(Operation):
     def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
         """See `Operation.forward`; ``x`` is past its ReLU."""
         count = self.copies if rows is None else rows.stop - rows.start
-        x = torch.cat([x] * count, dim=1) if count > 1 else x
+        x = repeated(x, count * self.norm.num_features // self.copies // x.shape[1])
         return self.norm(self.pointwise(self.depthwise(x, rows), rows), weights, rows)
 
 
@@ -145,6 +154,7 @@ class SepConv(Operation):
     """Twice ReLU, depth-wise convolution, point-wise convolution, batch norm; the second time with stride 1."""
 
     takes_relu = True
+    takes_copies = True
 
     def __init__(self, copies: int, channels: int, kernel: int, stride: int, affine: bool) -> None:
         super().__init__(copies)
