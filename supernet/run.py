@@ -73,6 +73,8 @@ class Run:
             cfg.resume = cfg.run_dir
         resumed, cfg = bool(cfg.resume), settled(cfg)
         folder, found = Path(cfg.run_dir), places_of(cfg.trainer)
+        if cfg.batch_size % found.size:
+            raise UserError(f"batch_size={cfg.batch_size} cannot be shared by {found.size} processes; use a multiple")
         if not found.leads:
             return cls(cfg, folder, None, resumed, found)
         if not resumed and (folder / CONFIG).exists():
