@@ -101,6 +101,7 @@ def test_the_written_scores_can_be_read_back_as_the_architectures(tmp_path, monk
     assert scores(only_run(tmp_path / "a")) == scores(only_run(tmp_path / "b"))
 
 
+@pytest.mark.slow
 def test_an_aggregate_has_a_column_for_each_part_and_two_workers_change_nothing(tmp_path, monkeypatch):
     parts = [f"estimator.estimators.{name}.batch_size=4" for name in ("expressivity", "progressivity", "trainability")]
     few = ("architectures=4", "estimator=az_nas", *parts, *THIN)

@@ -79,6 +79,7 @@ def test_killed_in_the_middle_of_an_epoch(uninterrupted, tmp_path):
     assert_same(folder, uninterrupted)
 
 
+@pytest.mark.slow
 def test_killed_before_the_first_epoch_ended_and_again_while_resuming(uninterrupted, tmp_path):
     folder = tmp_path / "run"
     killed = start(*ARGUMENTS, f"hydra.run.dir={folder}")

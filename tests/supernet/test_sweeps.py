@@ -66,7 +66,8 @@ def marks(folder: Path) -> dict[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("*/genotype.json")}
 
 
-@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_a_sweep_killed_in_the_middle_of_a_job_goes_on(launcher, tmp_path, monkeypatch):
     settings = (*TINY, "epochs=3", "logger=none", "seed=0,1,2")
     folder, whole = tmp_path / "killed", tmp_path / "whole"
