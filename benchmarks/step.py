@@ -7,7 +7,7 @@ The plain steps are in the order of the published loops: for the alphas a backwa
 the weights; second order with a copy of the model (Liu et al., 2019). The steps take turns, and a ratio is the median
 of those of each turn. On a CPU the time is that of the process on one thread; on CUDA it is between two events.
 
-Before that, in float64 and in float32, the gradients of alphas and weights are compared with the plain ones on a network
+Before that, in float64 and float32, the gradients of alphas and weights are compared with the plain ones on a network
 of few cells, the median and the largest of five batches: a rounding error can turn a ReLU over or choose another of two
 nearly equal pixels to pool, and in deep networks the plain gradient itself is 1e-2 from that in float64. Operator calls
 (views left out) and the most memory that is alive are counted. The table is also written to a file.
