@@ -62,6 +62,8 @@ def check(cfg: DictConfig) -> None:
     every = cfg.get("checkpoint_every")
     if every is not None and (not isinstance(every, int) or isinstance(every, bool) or every < 1):
         raise UserError(f"checkpoint_every={every}: it must be a whole number, at least 1, or null")
+    if cfg.get("dry_run") not in (None, "memory"):
+        raise UserError(f"dry_run={cfg.dry_run}: there is dry_run=memory; null for a run")
     minutes = cfg.get("checkpoint_minutes")
     if minutes is not None and (not isinstance(minutes, int | float) or isinstance(minutes, bool) or not minutes >= 0):
         raise UserError(f"checkpoint_minutes={minutes}: it must be a number, at least 0, or null")

@@ -91,6 +91,11 @@ def need(step: Callable[[int], object], lasting: Iterable[Tensor], few: int = 8)
     return Need(sum(t.untyped_storage().nbytes() for t in lasting) + max(0, peaks[0] - few * per_image), per_image)
 
 
+def shown(size: int) -> str:
+    """Bytes as one reads them."""
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+
+
 def exhausted(error: BaseException) -> bool:
     """Whether an error says that memory, of the device or of the machine, did not suffice."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (

@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
 from rich.table import Table
 
 from search_spaces.architecture import Architecture
@@ -204,8 +205,36 @@ class Run:
         if scarce:
             raise UserError(self._scarce(module, data))
 
+    def rehearsed(self, module: pl.LightningModule, data: ImageData) -> bool:
+        """Where ``dry_run=memory`` is set: say what a step takes, and that nothing else is to be done."""
+        if self.cfg.get("dry_run") is None:
+            return False
+        need, device = self._need(module, data)
+        batch = data.images.batch_size
+        table = Table(show_header=False, title="A training step", title_justify="left")
+        rows = {
+            "weights, gradients, optimizer": memory.shown(need.fixed),
+            "an image" + (" of each half" if isinstance(data, SearchData) else ""): memory.shown(need.per_image),
+            f"batch_size={batch}" + (f" in {self.places.size} processes" if self.places.size > 1 else ""): (
+                f"{memory.shown(need.of(batch // self.places.size))} of each device"
+            ),
+        }
+        if device is not None:
+            rows["the device has"] = (
+                f"{memory.shown(device)}, enough for about {need.largest(int(0.9 * device))} images"
+            )
+        for name, value in rows.items():
+            table.add_row(name, value)
+        Console().print(table)
+        return True
+
     def _scarce(self, module: pl.LightningModule, data: ImageData) -> str:
-        """Say that memory did not suffice, and what would fit; that is found with a few images on the CPU."""
+        """Say that memory did not suffice, and what would fit."""
+        need, device = self._need(module, data)
+        return memory.message(need, data.images.batch_size // self.places.size, device)
+
+    def _need(self, module: pl.LightningModule, data: ImageData) -> tuple[memory.Need, int | None]:
+        """What a step takes, found with a few images on the CPU; and the memory of the device, where it has its own."""
         images = data.images
         module.cpu()
         parameters = list(module.parameters())
@@ -215,10 +244,9 @@ class Run:
             module.rehearse({"train": part, "valid": part} if isinstance(data, SearchData) else part)  # type: ignore[operator]
 
         few = 8 if max(images.size) <= 64 else 2
-        found = memory.need(step, [*parameters, *(torch.empty_like(one) for one in 2 * parameters)], few)
+        need = memory.need(step, [*parameters, *(torch.empty_like(one) for one in 2 * parameters)], few)
         cuda = self.places.accelerator == "cuda"
-        device = torch.cuda.get_device_properties(self.places.devices[0]).total_memory if cuda else None
-        return memory.message(found, images.batch_size // self.places.size, device)
+        return need, torch.cuda.get_device_properties(self.places.devices[0]).total_memory if cuda else None
 
     def _fit_in_processes(self) -> Path | None:
         """Train in the run's processes; the checkpoint of their last epoch."""

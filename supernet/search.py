@@ -103,6 +103,8 @@ def searched(run: Run) -> float:
     trainer = run.trainer(history, *([] if run.worker else [hparams]))
     if not run.worker:
         log.info("searching %s on %s, %s, in %s", space.name, cfg.choices.data, trainer.strategy.root_device, run.shown)
+    if not run.worker and cfg.epochs and run.rehearsed(module, SearchData(images)):
+        return math.nan
     outcome: Outcome | None = None
     shrunk: Shrunk | None = None
     if shrinkage is not None or warm_start is not None or selection is not None:

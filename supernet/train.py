@@ -92,6 +92,8 @@ def trained(run: Run) -> float:
     trainer = run.trainer(history, *([] if run.worker else [HParams(flat(cfg))]))
     if not run.worker:
         log.info("training %s on %s, %s, in %s", text, cfg.choices.data, trainer.strategy.root_device, run.shown)
+    if not run.worker and run.rehearsed(module, TrainData(images)):
+        return math.nan
     run.fit(trainer, module, TrainData(images))
     if run.worker:
         return math.nan

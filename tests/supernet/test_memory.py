@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from search_spaces.nasbench201 import NASBench201
-from supernet import memory, search
+from supernet import memory, search, train
 from supernet.formulations.first_order import FirstOrder
 from supernet.formulations.second_order import SecondOrder
 from supernet.memory import Live, Need, need
@@ -104,3 +104,14 @@ def test_an_error_of_the_machines_own_allocator_is_known():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "True\n", done.stderr
     assert not memory.exhausted(RuntimeError("shapes do not match"))
+
+
+@pytest.mark.parametrize("main", [search.main, train.main])
+def test_a_dry_run_says_what_a_step_takes_and_leaves_nothing(main, monkeypatch, tmp_path, capfd):
+    cell = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+    which = () if main is search.main else (f"genotype={cell}",)
+    assert run(monkeypatch, main, *TINY, *which, "dry_run=memory", f"hydra.run.dir={tmp_path}/run") == 0
+    output = capfd.readouterr().out
+    assert "batch_size=8" in output
+    assert "MiB of each device" in output
+    assert not (tmp_path / "run").exists()
