@@ -56,7 +56,7 @@ TASKS = {
         10, by_training,
         (
             "search_space.channels=8", "search_space.layers=5", "search_space.auxiliary=false", "epochs=10",
-            "batch_size=64", "cutout=0", "drop_path=0", "logger=none", "trainer=cpu",
+            "data=image_folder", "batch_size=64", "cutout=0", "drop_path=0", "logger=none", "trainer=cpu",
         ),
     ),
 }  # fmt: skip
