@@ -45,6 +45,11 @@ def finish() -> None:
             compare(folder)
 
 
+def leave() -> None:
+    """Let another process compare the sweeps that have begun."""
+    _begun.clear()
+
+
 def is_sweep(folder: Path) -> bool:
     """Whether a folder is that of a sweep."""
     return (folder / "multirun.yaml").is_file()
