@@ -21,7 +21,7 @@ from supernet.estimators.base import Estimator, Measured, Task
 from supernet.estimators.one_shot import OneShot
 from supernet.evaluation.choosing import chosen, read, write
 from supernet.evaluation.measuring import one_thread
-from supernet.evaluation.parts import First, begun, join
+from supernet.evaluation.parts import AbsentError, First, alone, begun, join
 from supernet.evaluation.scores import SCORES, Scores, columns
 from supernet.evaluation.scoring import one_by_one, take_part, together
 from supernet.files import shown
@@ -62,6 +62,7 @@ def evaluate(cfg: DictConfig) -> float | None:
             "or choose another folder"
         )
     if sharing.processes == 1:
+        alone(folder)
         return score(cfg, resumed, workers, devices)
     with First(folder, sharing.processes, sharing.timeout) as first:
         return score(cfg, resumed, workers, devices, first)
@@ -80,7 +81,13 @@ def assist(
 ) -> None:
     """Score what the other processes leave to this one, with the settings that the first has saved."""
     folder, parts = Path(cfg.run_dir), sharing.processes
-    part = join(folder, sharing.number, parts, sharing.timeout)
+    try:
+        part = join(folder, sharing.number, parts, sharing.timeout)
+    except AbsentError as error:
+        if not is_sweep(folder.parent):
+            raise
+        log.error("error: %s", error)
+        raise SystemExit(1) from error  # or this process would wait as long for each run of the sweep that is to come
     if part is None:
         log.info("%s is scored already; nothing is left for process %s of %s", shown(folder), sharing.number, parts)
         return

@@ -33,7 +33,14 @@ PARTS, STATE = "parts", "first.json"
 EVERY = 1.0  # seconds between two looks at, or words of, other processes
 TASK, CLAIMS, FAILED = "left.json", "claims", ".failed"
 
+BEGUN = time.time()
+"""When this process was started, more or less."""
+
 Stage = Literal["preparing", "open", "done", "failed"]
+
+
+class AbsentError(UserError):
+    """The first process did not come up in time."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,10 @@ class Part:
         """The folder of the attempt."""
         return self.folder / PARTS / self.attempt
 
-    def scores(self, names: Sequence[str]) -> Scores:
-        """This process's own file."""
-        return Scores(self.place / f"{self.number}.csv", names)
+    @property
+    def file(self) -> Path:
+        """This process's own, of what it has measured."""
+        return self.place / f"{self.number}.csv"
 
     def left(self, architectures: Sequence[Numbered]) -> list[Numbered]:
         """Those of all architectures that this attempt has to measure."""
@@ -127,6 +135,8 @@ class First(Part):
         self._beats = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Self:
+        """Begin to speak; raises `UserError` where another one does."""
+        alone(self.folder)
         (self.folder / PARTS).mkdir(exist_ok=True)
         self._say()
         self._beats.start()
@@ -148,7 +158,10 @@ class First(Part):
         self._say("open")
 
     def look(self) -> None:
-        """Raise `UserError` where another process has failed."""
+        """Raise `UserError` where another process has failed, or takes itself for the first too."""
+        state = told(self.folder)
+        if state is not None and state.attempt != self.attempt:
+            raise UserError(_twice(self.folder))
         for path in sorted(self.place.glob(f"*{FAILED}")):
             message = path.read_text()
             who = f"process {path.name.removesuffix(FAILED)} of {self.parts}"
@@ -229,23 +242,43 @@ def arriving(
 def join(folder: Path, number: int, parts: int, timeout: float) -> Part | None:
     """Take part when the first process lets the others begin; None where all is done already.
 
-    Raises `UserError` where that does not happen in time.
+    Raises:
+        AbsentError: where that does not happen in time.
+        UserError: where the first process has failed, or a process of this number takes part already.
     """
     before, end = told(folder), time.monotonic() + timeout
     while time.monotonic() < end:
         state = told(folder)
         if state is not None and state.stage == "done":
             return None
-        if state is not None and state != before:
-            if state.stage == "failed":
-                raise UserError(f"process 0 of {parts} failed: {state.message}")
-            if state.stage == "open":
-                return Part(folder, number, parts, state.attempt)
+        if state is not None and state.stage == "failed" and (state != before or _recent(folder)):
+            raise UserError(f"process 0 of {parts} failed: {state.message}")
+        if state is not None and state != before and state.stage == "open":
+            part = Part(folder, number, parts, state.attempt)
+            try:
+                part.file.touch(exist_ok=False)
+            except FileExistsError:
+                raise UserError(
+                    f"{part.name} takes part in {shown(folder)} already: give each its own number (NODE_RANK); if "
+                    f"it was lost and this is to be in its place, wait for the end{_remedy(folder)}"
+                ) from None
+            except FileNotFoundError:  # all is done in this moment
+                continue
+            return part
         time.sleep(EVERY / 5)
-    raise UserError(
+    raise AbsentError(
         f"process 0 of {parts} has not begun to score in {shown(folder)} for {timeout:g} seconds (timeout); start it "
         f"too, with the same folder{_remedy(folder) if before is not None else ''}"
     )
+
+
+def alone(folder: Path) -> None:
+    """Raise `UserError` where a first process is at work in this folder."""
+    before, end = told(folder), time.monotonic() + 3 * EVERY
+    while before is not None and before.stage in ("preparing", "open") and time.monotonic() < end:
+        time.sleep(EVERY / 5)
+        if told(folder) != before:
+            raise UserError(_twice(folder))
 
 
 def told(folder: Path) -> State | None:
@@ -281,6 +314,17 @@ def said(error: BaseException) -> str:
         return "it was interrupted"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
+
+
+def _recent(folder: Path) -> bool:
+    """Whether the first process spoke since this one was started, which an earlier run of a sweep may have kept."""
+    with suppress(OSError):
+        return (folder / PARTS / STATE).stat().st_mtime > BEGUN
+    return False
+
+
+def _twice(folder: Path) -> str:
+    return f"process 0 of another command is at work in {shown(folder)}: give each its own number (NODE_RANK)"
 
 
 def _remedy(folder: Path, message: str = "") -> str:

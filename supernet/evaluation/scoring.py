@@ -61,7 +61,7 @@ def one_by_one(
         first.open([number for number, _ in left])
         queue = first.queue(left)
     measurements = measured(factory, estimator, task, queue, workers, devices)
-    own = _written(file if first is None else first.scores(names), texts, measurements)
+    own = _written(file if first is None else Scores(first.file, names), texts, measurements)
     try:
         with closing(own), Progress(len(texts), len(found)) as progress:
             for number, one in own if first is None else arriving(first, names, left, texts, own):
@@ -100,7 +100,7 @@ def take_part(
     try:
         queue = part.queue(part.left(list(enumerate(architectures))))
         measurements = measured(factory, estimator, task, queue, workers, devices)
-        with closing(_written(part.scores(columns(estimator)), texts, measurements)) as own:
+        with closing(_written(Scores(part.file, columns(estimator)), texts, measurements)) as own:
             for _ in own:
                 done += 1
     except KeyboardInterrupt as error:

@@ -79,7 +79,10 @@ def started(environment: Mapping[str, str] = os.environ) -> Start:
     if "LOCAL_RANK" in numbers:
         return Start(node, numbers["LOCAL_RANK"], numbers.get("WORLD_SIZE"), there)
     if SLURMEnvironment.detect() and numbers.get("SLURM_NTASKS", 1) > 1:
-        slurm = SLURMEnvironment()
+        try:
+            slurm = SLURMEnvironment()
+        except RuntimeError as error:  # without the number of tasks on a node
+            raise UserError(f"SLURM: {error}") from error
         here = (slurm.main_address, str(slurm.main_port))
         return Start(slurm.node_rank(), slurm.local_rank(), slurm.world_size(), here)
     return Start(node, address=there)
