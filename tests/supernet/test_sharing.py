@@ -149,9 +149,9 @@ def test_a_sweep_on_two_nodes_ends_in_one_table(tmp_path, monkeypatch):
     assert "2 evaluations" in said[0]
     assert "evaluations" not in said[1]
     assert run(monkeypatch, main, *few, f"hydra.sweep.dir={tmp_path}/one") == 1
-    names = [[row["name"] for row in json.loads((tmp_path / sweep / "comparison.json").read_text())]
+    jobs = [[row["folder"] for row in json.loads((tmp_path / sweep / "comparison.json").read_text())]
              for sweep in ("one", "two")]  # fmt: skip
-    assert names[0] == names[1]
+    assert jobs[0] == jobs[1]
     for job in ("0", "2"):
         assert_same(tmp_path / "one" / job, tmp_path / "two" / job)
 

@@ -28,13 +28,15 @@ def _quick(monkeypatch):
 
 
 class Slow(Ranked):
-    """Takes its time, and notes what it measures."""
+    """Takes its time, notes what it measures, and begins when all are there."""
 
-    def __init__(self, some, measured, seconds=0.002):
+    def __init__(self, some, measured, seconds=0.002, ready=lambda: None):
         super().__init__(some)
-        self.measured, self.seconds = measured, seconds
+        self.measured, self.seconds, self.ready = measured, seconds, ready
 
     def measurements(self, architecture):
+        if not self.measured:
+            self.ready()
         self.measured.append(architecture)
         time.sleep(self.seconds)
         return super().measurements(architecture)
@@ -81,13 +83,12 @@ def test_several_give_what_one_gives_and_each_is_measured_once(count, tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "several").mkdir()
     expected, _ = one_by_one(Ranked, Ranked(task()), task(), ARCHITECTURES, tmp_path / "one", 1)
-    measured = [[] for _ in range(count)]
-    helpers = [
-        Helper(tmp_path / "several", number, count, Slow(task(), measured[number])) for number in range(1, count)
-    ]
+    measured, ready = [[] for _ in range(count)], threading.Barrier(count, timeout=5).wait
+    estimators = [Slow(task(), some, ready=ready) for some in measured]
+    helpers = [Helper(tmp_path / "several", number, count, estimators[number]) for number in range(1, count)]
     for helper in helpers:
         helper.start()
-    scores, seconds = lead(tmp_path / "several", count, Slow(task(), measured[0]))
+    scores, seconds = lead(tmp_path / "several", count, estimators[0])
     for helper in helpers:
         helper.join(5)
         assert helper.error is None
@@ -101,10 +102,10 @@ def test_several_give_what_one_gives_and_each_is_measured_once(count, tmp_path):
 
 
 def test_a_slow_process_is_left_little(tmp_path):
-    slow = Helper(tmp_path, 1, 2, Slow(task(), [], seconds=0.05))
+    ready = threading.Barrier(2, timeout=5).wait
+    slow = Helper(tmp_path, 1, 2, Slow(task(), [], 0.05, ready))
     slow.start()
-    time.sleep(0.05)
-    lead(tmp_path, 2, Slow(task(), [], seconds=0.005))
+    lead(tmp_path, 2, Slow(task(), [], 0.005, ready))
     slow.join(5)
     assert slow.error is None
     assert 1 <= slow.done <= 20
@@ -118,7 +119,7 @@ def test_one_that_never_comes_up_is_named_and_keeps_nobody_waiting(tmp_path, cap
     assert time.monotonic() - start < 5
 
 
-def lost(folder):
+def lost(folder, taken):
     """Another process that takes one architecture, writes half a line and is never heard of again."""
     part = join(folder, 1, 2, 5)
     queue = part.queue(part.left(list(enumerate(ARCHITECTURES))))
@@ -129,15 +130,17 @@ def lost(folder):
         file.append(TEXTS[number], Measurement(Ranked(task()).measurements(architecture), 9.0))
         assert queue
         file._file.write(TEXTS[queue.popleft()[0]][:9])
+    taken.set()
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])
 def test_one_that_is_lost_is_named_after_the_limit_and_any_number_may_go_on(after, tmp_path, monkeypatch):
-    loser = threading.Thread(target=lost, args=(tmp_path,))
+    taken = threading.Event()
+    loser = threading.Thread(target=lost, args=(tmp_path, taken))
     loser.start()
     before = []
     with pytest.raises(UserError) as caught:
-        lead(tmp_path, 2, Slow(task(), before, seconds=0.003), timeout=0.3)
+        lead(tmp_path, 2, Slow(task(), before, ready=lambda: taken.wait(5)), timeout=0.3)
     loser.join()
     said = str(caught.value)
     assert said.startswith("1 architectures are missing that process 1 of 2 (")
@@ -167,8 +170,7 @@ def test_a_failure_of_another_ends_all_and_is_told(tmp_path, caplog):
     helper = Helper(tmp_path, 1, 2, Broken(task()))
     helper.start()
     with pytest.raises(UserError) as caught:
-        lead(tmp_path, 2, Slow(task(), [], seconds=0.05))
-    helper.join(5)
+        lead(tmp_path, 2, Slow(task(), [], 0.05, lambda: helper.join(5)))
     assert isinstance(helper.error, MeasuringError)
     assert "process 1 of 2 failed: " in str(caught.value)
     assert "could not be scored: ZeroDivisionError('the disk is full')" in str(caught.value)
