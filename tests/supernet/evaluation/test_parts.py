@@ -177,6 +177,22 @@ def test_a_failure_of_another_ends_all_and_is_told(tmp_path, caplog):
     assert f"go on with resume={tmp_path}" in str(caught.value)
 
 
+def test_a_failure_of_another_is_told_too_when_the_first_has_nothing_left_but_to_wait(tmp_path):
+    first, taken = Slow(task(), [], ready=lambda: taken.wait(5)), threading.Event()
+
+    def fail():
+        taken.set()
+        while len(first.measured) < 89:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        raise ZeroDivisionError("the disk is full")
+
+    helper = Helper(tmp_path, 1, 2, Slow(task(), [], ready=fail))
+    helper.start()
+    with pytest.raises(UserError, match=r"process 1 of 2 failed: .* could not be scored: .*the disk is full"):
+        lead(tmp_path, 2, first, timeout=30)
+
+
 def test_a_failure_of_the_first_ends_the_others(tmp_path, caplog):
     helper = Helper(tmp_path, 1, 2, Slow(task(), [], seconds=0.05))
     helper.start()
@@ -209,7 +225,7 @@ def test_one_that_failed_since_this_process_is_there_is_not_waited_for_either(tm
 @pytest.mark.parametrize("stage", [None, "preparing", "open", "failed"])
 def test_a_first_process_that_does_not_come_up_is_waited_for_no_longer_than_the_limit(stage, tmp_path):
     if stage is not None:  # what an earlier one has left
-        (tmp_path / PARTS).mkdir()
+        (tmp_path / PARTS / "old").mkdir(parents=True)
         (tmp_path / PARTS / STATE).write_text(json.dumps({"attempt": "old", "stage": stage, "beat": 7, "message": "x"}))
         os.utime(tmp_path / PARTS / STATE, (1e9, 1e9))
     with pytest.raises(UserError) as caught:
