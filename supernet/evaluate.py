@@ -13,18 +13,21 @@ from omegaconf import DictConfig
 from search_spaces.architecture import Architecture
 from supernet.assembly import build_benchmark, build_estimator, build_factory, build_space
 from supernet.benchmarks.base import Benchmark, Record, UnknownRecordError
-from supernet.compose import build, save_config, settled
+from supernet.compose import build, load_config, save_config, settled
 from supernet.data.images import Images
 from supernet.data.sampling import samples
 from supernet.errors import UserError
-from supernet.estimators.base import Measured, Task
+from supernet.estimators.base import Estimator, Measured, Task
 from supernet.estimators.one_shot import OneShot
 from supernet.evaluation.choosing import chosen, read, write
 from supernet.evaluation.measuring import one_thread
+from supernet.evaluation.parts import AbsentError, First, alone, begun, join
 from supernet.evaluation.scores import SCORES, Scores, columns
-from supernet.evaluation.scoring import one_by_one, together
+from supernet.evaluation.scoring import one_by_one, take_part, together
 from supernet.files import shown
 from supernet.launch import launch
+from supernet.sharing import Sharing, check_folder, differing
+from supernet.sweeps import is_sweep, leave
 
 log = logging.getLogger("supernet")
 ARCHITECTURES, REPORT = "architectures.csv", "report.json"
@@ -42,23 +45,83 @@ def result(folder: Path) -> float | None:
 
 
 def evaluate(cfg: DictConfig) -> float | None:
-    """Write ``scores.csv``, with a table also a report; return Kendall's tau, what a sweep maximises."""
-    resumed, workers, cfg = bool(cfg.resume), cfg.workers, settled(cfg)
-    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 0):
-        raise UserError(f"workers={workers}: it must be a whole number, at least 0, or null for all cores")
+    """Write ``scores.csv``, with a table also a report; return Kendall's tau, what a sweep maximises.
+
+    Where several processes share the work, all but the first only score, and return None.
+    """
+    resumed, sharing, cfg = bool(cfg.resume), Sharing.of(cfg), settled(cfg)
     devices = chosen_devices(str(cfg.device))
-    folder = Path(cfg.run_dir)
-    if not resumed and (folder / SCORES).exists():
+    folder, workers, number = Path(cfg.run_dir), sharing.workers, sharing.number
+    if sharing.processes > 1:
+        check_folder(cfg)
+        if sharing.here > 1:  # each is a worker itself
+            workers, devices = 1, [devices[number % sharing.here % len(devices)]]
+        if number:
+            leave()
+            assist(cfg, resumed, sharing, workers, devices)
+            return None
+    if not resumed and ((folder / SCORES).exists() or begun(folder)):
         raise UserError(
             f"{shown(folder)} has the scores of an earlier run; go on with it by resume={shown(folder)}, "
             "or choose another folder"
         )
+    if sharing.processes == 1:
+        alone(folder)
+        return score(cfg, resumed, workers, devices)
+    with First(folder, sharing.processes, sharing.timeout) as first:
+        return score(cfg, resumed, workers, devices, first)
+
+
+def built(cfg: DictConfig, device: torch.device) -> tuple[Task, Estimator]:
+    """The task and the estimator."""
+    images: Images = build(cfg.data, "data")
+    space = build_space(cfg.search_space, images)
+    task = Task(space, samples(images, cfg.seed), cfg.seed, device)
+    return task, build_estimator(cfg.estimator, task)
+
+
+def assist(
+    cfg: DictConfig, resumed: bool, sharing: Sharing, workers: int | None, devices: Sequence[torch.device]
+) -> None:
+    """Score what the other processes leave to this one, with the settings that the first has saved."""
+    folder, parts = Path(cfg.run_dir), sharing.processes
+    try:
+        part = join(folder, sharing.number, parts, sharing.timeout)
+    except AbsentError as error:
+        if not is_sweep(folder.parent):
+            raise
+        log.error("error: %s", error)
+        raise SystemExit(1) from error  # or this process would wait as long for each run of the sweep that is to come
+    if part is None:
+        log.info("%s is scored already; nothing is left for process %s of %s", shown(folder), sharing.number, parts)
+        return
+    with part, one_thread():
+        saved = load_config(folder, cfg)
+        if not resumed and (name := differing(cfg, saved)):
+            raise UserError(f"{name} is not what process 0 was started with; start all with the same settings")
+        task, estimator = built(saved, devices[0])
+        if not isinstance(estimator, Measured):
+            log.info("%s looks at all architectures at once, which process 0 does", saved.choices.estimator)
+            return
+        log.info("%s scores its share, in %s", part.name, shown(folder))
+        architectures = read(str(folder / ARCHITECTURES), task.space)
+        done = take_part(build_factory(saved.estimator), estimator, task, architectures, part, workers, devices)
+        log.info("%s has scored %s of %s architectures", part.name, f"{done:,}", f"{len(architectures):,}")
+
+
+def score(
+    cfg: DictConfig,
+    resumed: bool,
+    workers: int | None,
+    devices: Sequence[torch.device],
+    first: First | None = None,
+) -> float | None:
+    """What `evaluate` does in one process, or in the first of several."""
+    folder = Path(cfg.run_dir)
     with one_thread():
-        images: Images = build(cfg.data, "data")
-        space = build_space(cfg.search_space, images)
+        task, estimator = built(cfg, devices[0])
+        space = task.space
         benchmark = build_benchmark(cfg.benchmark, space)
-        task = Task(space, samples(images, cfg.seed), cfg.seed, devices[0])
-        estimator = build_estimator(cfg.estimator, task)
         if resumed:
             architectures = read(str(folder / ARCHITECTURES), space)
         else:
@@ -71,8 +134,10 @@ def evaluate(cfg: DictConfig) -> float | None:
                  cfg.choices.estimator, f"{len(architectures):,}", space.name, shown(folder))  # fmt: skip
         if isinstance(estimator, Measured):
             factory = build_factory(cfg.estimator)
-            scores, seconds = one_by_one(factory, estimator, task, architectures, folder, workers, devices)
+            scores, seconds = one_by_one(factory, estimator, task, architectures, folder, workers, devices, first)
         else:
+            if first is not None:
+                first.open([])
             scores, seconds = together(estimator, task, architectures, folder)
     if not bool(torch.tensor(scores).isfinite().any()):
         remedy = "use another estimator"

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from supernet.errors import UserError
 from supernet.evaluation.runs import JOB
 from supernet.failures import read_failure
 from supernet.files import shown, write_atomically
+from supernet.strategies.places import leads
 from supernet.sweeps import remembered
 
 log = logging.getLogger("supernet")
@@ -45,7 +45,7 @@ def taken_up(cfg: DictConfig, folder: Path) -> Iterator[None]:
     if not path.is_file():
         write_atomically(path, json.dumps({"overrides": remembered(hydra.overrides.task)}, indent=2) + "\n")
     with path.open() as file:
-        if int(os.environ.get("SLURM_PROCID") or os.environ.get("RANK") or 0) == 0:  # the others work for this one
+        if leads():  # the others work for this one
             _lock(file, folder)
         _compare(hydra, folder)
         if (folder / CONFIG).is_file() and "resume" in cfg:

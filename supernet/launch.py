@@ -39,8 +39,8 @@ SYNTAX = "a setting is given as name=value; quote a value with brackets or space
 TEXTS = ("genotype", "resume", "data.root", "log_dir", "hydra.run.dir", "trained", "estimator.trained", "estimator.run")
 """Settings whose values are texts or paths, to be taken as they are."""
 
-OF_MACHINE = ("workers=",)
-"""Settings that belong to the machine and not to the run, whose results they do not change."""
+OF_MACHINE = ("workers=", "num_nodes=", "timeout=")
+"""Settings that belong to the machines and not to the run, whose results they do not change."""
 
 Task = Callable[[DictConfig], Any]
 

@@ -73,6 +73,11 @@ def finish() -> None:
                 log.warning("there is no summary of %s: %s", shown(folder), error)
 
 
+def leave() -> None:
+    """Let another process show the sweeps that have begun."""
+    _begun.clear()
+
+
 def is_sweep(folder: Path) -> bool:
     """Whether a folder is that of a sweep."""
     return (folder / SWEEP).is_file() or (folder / "multirun.yaml").is_file()

@@ -42,6 +42,7 @@ LAYERS = {
     "supernet.ending": 6,
     "supernet.train": 6,
     "supernet.evaluate": 6,
+    "supernet.sharing": 6,
     "supernet.fit": 6,
     "supernet.inherited": 6,
     "supernet.latency": 6,

@@ -16,7 +16,7 @@ import torch
 
 from supernet.estimators.base import EstimatorFactory, Measured, Task
 from supernet.evaluation.scores import Measurement
-from supernet.evaluation.workers import MeasuringError, Numbered, Worker, begin, timed
+from supernet.evaluation.workers import MeasuringError, Numbered, Queue, Worker, begin, timed
 
 PATIENCE = 1.0  # seconds of work here after which it is known how long the rest would take
 STARTING = 5.0  # seconds that several processes must save, or none is begun
@@ -44,7 +44,7 @@ def measured(
     factory: EstimatorFactory,
     estimator: Measured,
     task: Task,
-    architectures: Sequence[Numbered],
+    architectures: Sequence[Numbered] | Queue,
     workers: int | None = None,
     devices: Sequence[torch.device] = (),
 ) -> Generator[Found, None, None]:
@@ -54,7 +54,7 @@ def measured(
         factory: gives the estimator in other processes.
         estimator: the same one in this process.
         task: what architectures are scored for.
-        architectures: with the number by which each is known.
+        architectures: with the number by which each is known; a queue may be filled while it is measured.
         workers: how many processes; 0 or 1 for this one. None for as many as there are cores, or devices if there are
             several, but only where that is faster than to do all here.
         devices: where networks run, taken by the processes in turn; none for the task's.
@@ -64,7 +64,7 @@ def measured(
         UserError: where a process ends by itself, or an estimator cannot be sent to other processes.
     """
     devices = tuple(devices) or (task.device,)
-    left = deque(architectures)
+    left: Queue = deque(architectures) if isinstance(architectures, Sequence) else architectures
     most = cores() if devices[0].type == "cpu" else len(devices)
     most = min(most if workers is None else workers, len(left))
     if most <= 1 or workers is None:
@@ -73,7 +73,7 @@ def measured(
         yield from _elsewhere(factory, task, left, most, devices)
 
 
-def _here(estimator: Measured, task: Task, left: deque[Numbered], most: int) -> Iterator[Found]:
+def _here(estimator: Measured, task: Task, left: Queue, most: int) -> Iterator[Found]:
     """Measure in this process until nothing is left, or until it pays to begin several."""
     with one_thread():
         seconds: list[float] = []
@@ -104,7 +104,7 @@ def pays(seconds: Sequence[float], left: int, most: int) -> bool:
 
 
 def _elsewhere(
-    factory: EstimatorFactory, task: Task, left: deque[Numbered], workers: int, devices: Sequence[torch.device]
+    factory: EstimatorFactory, task: Task, left: Queue, workers: int, devices: Sequence[torch.device]
 ) -> Iterator[Found]:
     crew: list[Worker] = []
     try:

@@ -53,7 +53,7 @@ class Progress:
         self._bar.stop()
 
     def advance(self) -> None:
-        """One architecture more is scored."""
+        """One architecture more is scored, here or elsewhere."""
         self.done += 1
         self._here += 1
         self._bar.advance(self._task)

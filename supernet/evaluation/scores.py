@@ -10,7 +10,7 @@ import csv
 import io
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -47,6 +47,7 @@ class Scores:
         self.header = [*FIXED, *names]
         self._file: TextIO | None = None
         self._synced = 0.0
+        self._seen = 0  # bytes
 
     def read(self) -> dict[str, Measurement]:
         """What is there, by the architecture's text; a last line that was interrupted is taken off the file.
@@ -56,9 +57,7 @@ class Scores:
         if not self.path.exists():
             return {}
         complete = self.path.read_text(errors="replace").rpartition("\n")[0].splitlines()
-        header = ",".join(self.header)
-        if complete and complete[0] != header:
-            raise UserError(f"{self.path} has the columns {complete[0]}, not {header}")
+        self._check(complete[:1])
         found: dict[str, Measurement] = {}
         for number, line in enumerate(complete[1:], start=2):
             try:
@@ -71,6 +70,30 @@ class Scores:
                 found[text] = one
         write_atomically(self.path, "".join(line + "\n" for line in complete))
         return found
+
+    def further(self) -> dict[str, Measurement]:
+        """The whole lines that were added since this was last called; another process may be writing the file."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._seen)
+                whole = file.read().rpartition(b"\n")[0]
+        except FileNotFoundError:
+            return {}
+        lines = whole.decode(errors="replace").splitlines()
+        try:
+            if not self._seen:
+                self._check(lines[:1])
+                lines = lines[1:]
+            found = dict(self._parsed(line) for line in lines)
+        except (ValueError, csv.Error) as error:
+            raise UserError(f"{self.path} is damaged: {error}") from error
+        self._seen += len(whole) + bool(whole)
+        return found
+
+    def _check(self, first: Sequence[str]) -> None:
+        header = ",".join(self.header)
+        if first and first[0] != header:
+            raise UserError(f"{self.path} has the columns {first[0]}, not {header}")
 
     def _parsed(self, line: str) -> tuple[str, Measurement]:
         (fields,) = csv.reader([line])
@@ -93,6 +116,10 @@ class Scores:
     def append(self, text: str, found: Measurement) -> None:
         """Add the line of one architecture."""
         self._write([self._line(text, found)])
+
+    def keep(self, found: Mapping[str, Measurement]) -> None:
+        """Write the file anew with what was measured so far."""
+        write_atomically(self.path, _text([self.header, *(self._line(text, one) for text, one in found.items())]))
 
     def finish(self, texts: Sequence[str], found: Iterable[Measurement], scores: Sequence[float]) -> None:
         """Write the file anew as a whole, with all scores and in this order."""

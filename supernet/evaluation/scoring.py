@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import torch
 from search_spaces.architecture import Architecture
 from supernet.errors import UserError
 from supernet.estimators.base import Estimator, EstimatorFactory, Measured, Task
-from supernet.evaluation.measuring import measured
+from supernet.evaluation.measuring import Found, measured
+from supernet.evaluation.parts import First, Part, arriving, collected
 from supernet.evaluation.progress import Progress
 from supernet.evaluation.scores import SCORES, Measurement, Scores, columns
-from supernet.evaluation.workers import MeasuringError
+from supernet.evaluation.workers import MeasuringError, Numbered, Queue
 from supernet.files import shown
 
 log = logging.getLogger("supernet")
@@ -32,6 +34,7 @@ def one_by_one(
     folder: Path,
     workers: int | None = None,
     devices: Sequence[torch.device] = (),
+    first: First | None = None,
 ) -> Scored:
     """Measure what ``scores.csv`` in the run's folder does not have yet, and complete the file.
 
@@ -43,20 +46,26 @@ def one_by_one(
         folder: of the run.
         workers: see `measured`.
         devices: see `measured`.
+        first: this process, where it shares the work with others; None where it does all.
     """
     texts = [task.space.format(architecture) for architecture in architectures]
-    file = Scores(folder / SCORES, columns(estimator))
-    found = file.read()
+    names = columns(estimator)
+    file = Scores(folder / SCORES, names)
+    found = collected(file, names)
     strange = set(found) - set(texts)
     if strange:
         raise UserError(f"{file.path} scores {min(strange)}, which this run was not asked for")
-    left = [(number, one) for number, one in enumerate(architectures) if texts[number] not in found]
-    measurements = measured(factory, estimator, task, left, workers, devices)
+    left: Sequence[Numbered] = [(number, one) for number, one in enumerate(architectures) if texts[number] not in found]
+    queue: Queue = deque(left)
+    if first is not None:
+        first.open([number for number, _ in left])
+        queue = first.queue(left)
+    measurements = measured(factory, estimator, task, queue, workers, devices)
+    own = _written(file if first is None else Scores(first.file, names), texts, measurements)
     try:
-        with file, Progress(len(texts), len(found)) as progress, closing(measurements):
-            for number, one in measurements:
+        with closing(own), Progress(len(texts), len(found)) as progress:
+            for number, one in own if first is None else arriving(first, names, left, texts, own):
                 found[texts[number]] = one
-                file.append(texts[number], one)
                 progress.advance()
     except (KeyboardInterrupt, MeasuringError) as error:
         done = f"{len(found):,} of {len(texts):,} are scored"
@@ -65,11 +74,52 @@ def one_by_one(
             raise
         log.error("interrupted; %s; go on with resume=%s", done, shown(folder))
         raise SystemExit(130) from error
+    if first is not None and left and (absent := first.absent()):
+        several = "processes" if len(absent) > 1 else "process"
+        log.warning("%s %s of %s did not come up; the others have scored all",
+                    several, ", ".join(map(str, absent)), first.parts)  # fmt: skip
     ordered = [found[text] for text in texts]
     table = torch.tensor([one.values for one in ordered], dtype=torch.float64)
     scores: list[float] = estimator.combine(table).tolist()
     file.finish(texts, ordered, scores)
     return scores, [one.seconds for one in ordered]
+
+
+def take_part(
+    factory: EstimatorFactory,
+    estimator: Measured,
+    task: Task,
+    architectures: Sequence[Architecture],
+    part: Part,
+    workers: int | None = None,
+    devices: Sequence[torch.device] = (),
+) -> int:
+    """Measure what the other processes leave to this one; how many these are. For the rest see `one_by_one`."""
+    texts = [task.space.format(architecture) for architecture in architectures]
+    done = 0
+    try:
+        queue = part.queue(part.left(list(enumerate(architectures))))
+        measurements = measured(factory, estimator, task, queue, workers, devices)
+        with closing(_written(Scores(part.file, columns(estimator)), texts, measurements)) as own:
+            for _ in own:
+                done += 1
+    except KeyboardInterrupt as error:
+        log.error("interrupted; %s has scored %s; go on with resume=%s", part.name, f"{done:,}", shown(part.folder))
+        raise SystemExit(130) from error
+    except FileNotFoundError:
+        if not part.over():  # then its folder has gone
+            raise
+    return done
+
+
+def _written(
+    file: Scores, texts: Sequence[str], measurements: Generator[Found, None, None]
+) -> Generator[Found, None, None]:
+    """What is measured, each in the file before the next."""
+    with file, closing(measurements):
+        for number, one in measurements:
+            file.append(texts[number], one)
+            yield number, one
 
 
 def together(estimator: Estimator, task: Task, architectures: Sequence[Architecture], folder: Path) -> Scored:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from numpy.typing import NDArray
@@ -34,6 +34,16 @@ from supernet.samples import Samples
 AHEAD = 2  # architectures that a process is given at a time, so that it never waits for the next
 
 Numbered = tuple[int, Architecture]
+
+
+class Queue(Protocol):
+    """What is left to be measured, true if there is a next one; it may be filled while it is emptied."""
+
+    def __len__(self) -> int:
+        """About how many there are."""
+
+    def popleft(self) -> Numbered:
+        """The next one, where there is one."""
 
 
 class MeasuringError(RuntimeError):
@@ -65,7 +75,7 @@ class Worker:
     images: Connection
     busy: deque[Numbered]
 
-    def give(self, left: deque[Numbered]) -> None:
+    def give(self, left: Queue) -> None:
         """Hand over so many architectures that it need not wait."""
         while left and len(self.busy) < AHEAD:
             self.busy.append(left.popleft())

@@ -47,6 +47,47 @@ class Places:
 ALONE = Places("cpu", (0,))
 
 
+@dataclass(frozen=True)
+class Start:
+    """What the environment says of how this process was started; None where it says nothing.
+
+    Attributes:
+        node: the number of its node.
+        local: its own on that node, where each process is started on its own.
+        size: how many were started, on all nodes.
+        address: of the first node, and its port.
+    """
+
+    node: int | None = None
+    local: int | None = None
+    size: int | None = None
+    address: tuple[str, str] | None = None
+
+
+def started(environment: Mapping[str, str] = os.environ) -> Start:
+    """How ``torchrun``, SLURM or a user with Lightning's variables started this process."""
+    numbers = {}
+    for name in ("NODE_RANK", "GROUP_RANK", "LOCAL_RANK", "WORLD_SIZE", "SLURM_NTASKS"):
+        if name in environment:
+            try:
+                numbers[name] = int(environment[name])
+            except ValueError as error:
+                raise UserError(f"{name}={environment[name]} in the environment: it must be a whole number") from error
+    address = (environment.get("MASTER_ADDR"), environment.get("MASTER_PORT"))
+    there = (address[0], address[1]) if address[0] is not None and address[1] is not None else None
+    node = numbers.get("NODE_RANK", numbers.get("GROUP_RANK"))
+    if "LOCAL_RANK" in numbers:
+        return Start(node, numbers["LOCAL_RANK"], numbers.get("WORLD_SIZE"), there)
+    if SLURMEnvironment.detect() and numbers.get("SLURM_NTASKS", 1) > 1:
+        try:
+            slurm = SLURMEnvironment()
+        except RuntimeError as error:  # without the number of tasks on a node
+            raise UserError(f"SLURM: {error}") from error
+        here = (slurm.main_address, str(slurm.main_port))
+        return Start(slurm.node_rank(), slurm.local_rank(), slurm.world_size(), here)
+    return Start(node, address=there)
+
+
 def places(
     accelerator: str, devices: list[int] | str | int, nodes: int, environment: Mapping[str, str] = os.environ
 ) -> Places:
@@ -63,22 +104,15 @@ def places(
     size = len(numbers) * nodes
     if size == 1:
         return Places(kind, numbers)
-    local: tuple[int, ...]
-    every, node = tuple(range(len(numbers))), int(environment.get("NODE_RANK", environment.get("GROUP_RANK", "0")))
-    if "LOCAL_RANK" in environment:
-        local, started = (int(environment["LOCAL_RANK"]),), int(environment.get("WORLD_SIZE", size))
-    elif SLURMEnvironment.detect() and int(environment.get("SLURM_NTASKS", "1")) > 1:
-        slurm = SLURMEnvironment()
-        local, started, node = (slurm.local_rank(),), slurm.world_size(), slurm.node_rank()
-        environment = {**environment, "MASTER_ADDR": slurm.main_address, "MASTER_PORT": str(slurm.main_port)}
-    else:
-        local, started = every, size
-    if started != size or not 0 <= node < nodes or not set(local) <= set(every):
+    every, start = tuple(range(len(numbers))), started(environment)
+    local, node = every if start.local is None else (start.local,), start.node or 0
+    told = size if start.size is None else start.size
+    if told != size or not 0 <= node < nodes or not set(local) <= set(every):
         raise UserError(
             f"trainer.devices and trainer.num_nodes make {len(numbers)} processes on each of {nodes} nodes, but this "
-            f"is process {local[0]} on node {node}, of {started} in all; let them agree"
+            f"is process {local[0]} on node {node}, of {told} in all; let them agree"
         )
-    if not {"MASTER_ADDR", "MASTER_PORT"} <= set(environment):
+    if start.address is None:
         if nodes == 1 and local == every:
             return Places(kind, numbers, local=every)
         raise UserError(
@@ -86,7 +120,7 @@ def places(
             "MASTER_ADDR (the address of the first) and MASTER_PORT (a free port there) in the environment, or let "
             "torchrun or SLURM start it"
         )
-    return Places(kind, numbers, nodes, node, local, (environment["MASTER_ADDR"], environment["MASTER_PORT"]))
+    return Places(kind, numbers, nodes, node, local, start.address)
 
 
 def leads(environment: Mapping[str, str] = os.environ) -> bool:

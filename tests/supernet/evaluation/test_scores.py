@@ -92,6 +92,38 @@ def test_damage_elsewhere_is_said(tmp_path):
         scores.read()
 
 
+def test_whole_lines_that_another_process_adds_are_read_once_each_as_they_come(tmp_path):
+    path = tmp_path / "scores.csv"
+    reader = Scores(path)
+    assert reader.further() == {}
+    path.write_text("arch,sco")
+    assert reader.further() == {}
+    path.write_text("arch,score,seconds\na,0.1,0.5\n")
+    assert reader.further() == {"a": TENTH}
+    assert reader.further() == {}
+    with path.open("a") as file:
+        file.write('"b,c",-in')
+        file.flush()
+        assert reader.further() == {}
+        file.write("f,0.25\nd,0.1,0.5\ne")
+        file.flush()
+        assert reader.further() == {"b,c": BROKEN, "d": TENTH}
+        file.write(",0.1\n")
+        file.flush()
+        with pytest.raises(UserError, match="is damaged"):
+            reader.further()
+    with pytest.raises(UserError, match="has the columns"):
+        Scores(path, ("edges",)).further()
+
+
+def test_what_was_measured_can_be_written_anew_without_scores(tmp_path):
+    scores = Scores(tmp_path / "scores.csv", ("edges", "kinds"))
+    measured = {"b": Measurement((1.0, 2.0), 0.5), "a": Measurement((3.0, 4.0), 0.5)}
+    scores.keep(measured)
+    assert rows(scores.path)[1] == ["b", "", "0.500000", "1.0", "2.0"]
+    assert scores.read() == measured
+
+
 def test_columns_of_another_estimator_are_refused(tmp_path):
     written(tmp_path / "scores.csv")
     with pytest.raises(UserError, match="has the columns arch,score,seconds, not arch,score,seconds,edges,kinds"):
