@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share two cores; also for the commands that tests start
 
 import pytest
+import pytorch_lightning  # noqa: F401  it takes its rank from the environment when it is first imported, not from a test's
 import torch
 
 

@@ -17,12 +17,18 @@ GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.n
 FILES = [(group, name) for group in GROUPS for name in names(group) if name != "none"]
 
 
+def loaded(group: str, name: str) -> dict:
+    """The content of a file, and of those of the same group that it begins with."""
+    content = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+    for base in content.get("defaults", []):
+        if isinstance(base, str) and base != "_self_":
+            content = loaded(group, base) | content
+    return content
+
+
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_a_yaml_is_constructor_arguments_of_one_class(group, name):
-    content = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
-    for base in content.get("defaults", []):  # a choice that begins with another one
-        if isinstance(base, str) and base != "_self_":
-            content = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{base}.yaml")) | content
+    content = loaded(group, name)
     target = get_class(content.pop("_target_"))
     content.pop("_partial_", None)
     for nested in content.pop("defaults", []):  # what another group gives is an argument too

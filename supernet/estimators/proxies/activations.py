@@ -35,12 +35,14 @@ def activations(network: nn.Module, images: Tensor) -> tuple[Tensor, list[Activa
     found: list[Activation] = []
     users: dict[int, int] = {}
     running: list[Operation] = []
+    copies: dict[int, tuple[Tensor, Tensor]] = {}  # a map that a cell has put side by side, and that map
 
     def begin(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         assert isinstance(module, Operation)
         running.append(module)
         if module.takes_relu and len(running) == 1:
-            users[id(inputs[0])] = users.get(id(inputs[0]), 0) + module.copies
+            x = copies.get(id(inputs[0]), (inputs[0], inputs[0]))[1]
+            users[id(x)] = users.get(id(x), 0) + module.copies
 
     def end(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         running.pop()
@@ -56,7 +58,7 @@ def activations(network: nn.Module, images: Tensor) -> tuple[Tensor, list[Activa
         if isinstance(module, Operation):
             hooks += [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
     try:
-        with _Recorder(record):
+        with _Recorder(record, copies):
             logits = network(images)
     finally:
         for hook in hooks:
@@ -67,12 +69,15 @@ def activations(network: nn.Module, images: Tensor) -> tuple[Tensor, list[Activa
 
 
 class _Recorder(TorchFunctionMode):
-    def __init__(self, record: Callable[[Tensor], None]) -> None:
+    def __init__(self, record: Callable[[Tensor], None], copies: dict[int, tuple[Tensor, Tensor]]) -> None:
         super().__init__()
         self.record = record
+        self.copies = copies
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         if func in RELUS:
             self.record(output)
+        if func is torch.cat and len({id(part) for part in args[0]}) == 1:
+            self.copies[id(output)] = output, args[0][0]
         return output

@@ -71,7 +71,9 @@ def compare(folder: Path, whole: Path) -> None:
     same(last["loops"], expected["loops"])
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "deeper" else name for name in SEARCHES]
+)
 def test_a_search_goes_on_within_an_epoch(name, monkeypatch, tmp_path, capfd):
     whole = tmp_path / "whole"
     assert run(monkeypatch, search.main, *SEARCHES[name], f"hydra.run.dir={whole}") == 0

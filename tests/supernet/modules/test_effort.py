@@ -11,7 +11,7 @@ from supernet.formulations.first_order import FirstOrder
 from supernet.formulations.mixed_level import MixedLevel
 
 CPU = torch.device("cpu")
-SPACES = {"nasbench201": NASBench201(16, 5), "darts": DARTS(16, 8)}
+SPACES = {"nasbench201": NASBench201(4, 5), "darts": DARTS(4, 8)}
 CALLS = {  # operator calls of a step, views left out; they do not depend on the images
     ("nasbench201", FirstOrder): 4_000,
     ("nasbench201", MixedLevel): 4_540,
@@ -29,7 +29,7 @@ def test_a_step_calls_no_more_operators_than_before(name, formulation):
     assert calls <= CALLS[name, formulation]
 
 
-@pytest.mark.parametrize(("kind", "most"), [(NASBench201(16, 1), 0.46), (DARTS(8, 3), 0.60)])
+@pytest.mark.parametrize(("kind", "most"), [(NASBench201(16, 1), 0.46), (DARTS(4, 3), 0.60)])
 def test_a_step_keeps_less_than_the_plain_network(kind, most):
     module = module_for(kind, torch.float32, CPU)
     form = Form(affine=False, pool_norm=isinstance(kind, DARTS))

@@ -10,7 +10,7 @@ from tests.supernet.strategies.joint import differences, twins
 
 TRAINED = [name for name in EXPERIMENTS if "epochs=0" not in SMALL.get(name, ())]
 # One of each kind of mathematics, and what changes the supernet; the others are in the slow test.
-QUICK = ("drnas_progressive", "gdas", "idarts", "robust_darts")
+QUICK = ("drnas_progressive", "gdas", "robust_darts")
 
 
 def settings(name: str) -> tuple[str, ...]:
