@@ -153,11 +153,10 @@ def _guarded(task: Task, debugging: bool, result: Callable[[Path], float | None]
                 else:
                     log.info("%s has finished before", shown(folder))
         except Exception as error:
-            if leads():  # else the folder may be that of all nodes
-                if single:
-                    _remove_if_unused(folder)
-                if not isinstance(error, OtherJobError) and not others and folder.exists():
-                    record_failure(folder, error)
+            if single and (leads() or not _is_given()):  # else it is that of all nodes, who have just begun
+                _remove_if_unused(folder)
+            if leads() and not isinstance(error, OtherJobError) and not others and folder.exists():
+                record_failure(folder, error)
             if debugging or not single or (message := explain(error, HydraConfig.get().job.config_name or "")) is None:
                 raise
             _fail(message, None if cfg.get("resume") else folder)
@@ -167,6 +166,11 @@ def _guarded(task: Task, debugging: bool, result: Callable[[Path], float | None]
         return value
 
     return run
+
+
+def _is_given() -> bool:
+    """Whether the command line names the run folder."""
+    return any(one.startswith("hydra.run.dir=") for one in HydraConfig.get().overrides.hydra)
 
 
 def _remove_if_unused(folder: Path) -> None:
