@@ -19,6 +19,7 @@ import argparse
 import collections
 import copy
 import datetime
+import functools
 import platform
 import statistics
 import time
@@ -106,10 +107,7 @@ class Own:
     def __init__(self, module: SearchModule, formulation: Formulation) -> None:
         self.module = module
         module.formulation = formulation
-        self.optimizers = (
-            torch.optim.SGD(module.network.parameters(), 0.025, 0.9, weight_decay=3e-4),
-            torch.optim.Adam(module.alphas.parameters(), 3e-4, (0.5, 0.999), weight_decay=1e-3),
-        )
+        self.optimizers = module.configure_optimizers()[0]
         module.optimizers = lambda: self.optimizers
         module.log = lambda *_, **__: None
 
@@ -143,7 +141,10 @@ class Calls(TorchDispatchMode):
 
 def module_for(space: SearchSpace, dtype: torch.dtype, device: torch.device) -> SearchModule:
     """A supernet with its alphas, which are not all alike."""
-    module = SearchModule(space, Softmax(), FirstOrder(), torch.optim.SGD, torch.optim.Adam, None).to(device, dtype)
+    sgd = functools.partial(torch.optim.SGD, lr=0.025, momentum=0.9, weight_decay=3e-4)
+    adam = functools.partial(torch.optim.Adam, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+    constant = functools.partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
+    module = SearchModule(space, Softmax(), FirstOrder(), sgd, adam, constant).to(device, dtype)
     with torch.no_grad():
         for alpha in module.alphas.parameters():
             alpha += torch.randn(alpha.shape, generator=torch.Generator().manual_seed(1)).to(alpha)

@@ -26,6 +26,7 @@ from supernet.errors import UserError
 from supernet.formulations.base import Batch, Formulation, Problem
 from supernet.modules.finite import Guard
 from supernet.modules.structure import forget, replace_parameters, transfer, transfer_optimizer
+from supernet.optimizers import fused
 from supernet.perturbations.base import Perturbation
 from supernet.relaxations.base import Relaxation
 from supernet.seeds import global_generator
@@ -275,11 +276,11 @@ class SearchModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its scheduler, Adam for the alphas (unless configured otherwise)."""
-        weights = self.weight_optimizer(self.weights)
+        weights = fused(self.weight_optimizer, self.weights)
         options = dict(self.arch_optimizer.keywords)
         if options.get("weight_decay", 0.0) is None:
             options["weight_decay"] = self.relaxation.weight_decay
-        arch = self.arch_optimizer.func(list(self.alphas.parameters()), **options)
+        arch = fused(functools.partial(self.arch_optimizer.func, **options), list(self.alphas.parameters()))
         return [weights, arch], [self.scheduler(weights)]
 
     def on_train_epoch_start(self) -> None:

@@ -20,6 +20,7 @@ from supernet.averages import Mean
 from supernet.errors import UserError
 from supernet.formulations.base import Batch
 from supernet.modules.finite import Guard
+from supernet.optimizers import fused
 from supernet.seeds import global_generator
 
 TOP = 5  # with more classes than that, the share of images whose class is among the five likeliest is measured too
@@ -92,7 +93,11 @@ class TrainModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its scheduler."""
-        optimizer = self.optimizer(self.network.parameters())
+        # With the loss scaling of 16-mixed a fused optimizer would see gradients that were clipped before they are
+        # scaled back.
+        scaled = self._trainer is not None and str(self.trainer.precision).startswith("16")
+        parameters = self.network.parameters()
+        optimizer = self.optimizer(parameters) if scaled else fused(self.optimizer, parameters)
         return [optimizer], [self.scheduler(optimizer)]
 
     def configure_gradient_clipping(
