@@ -31,6 +31,7 @@ class Cell(nn.Module):
         partial: the operations see one of so many parts of the channels.
 
     Attributes:
+        widths: the channels that the operations of each group give.
         drop_path: the probability that an operation's output is left out for an image while training; the others are
             scaled up (Larsson et al., 2017, arXiv:1605.07648).
     """
@@ -60,6 +61,7 @@ class Cell(nn.Module):
             raise ValueError(f"partial_channels={partial} does not divide the {self.channels[0]} channels of a cell")
         if partial > 1 and len(set(self.channels)) > 1:
             raise ValueError(f"partial_channels={partial}: channels cannot bypass operations that change their number")
+        self.widths = [self.channels[group.destinations[0]] // partial for group in wiring.groups]
         self.preprocess = nn.ModuleList(preprocess or ())
         self.operations = nn.ModuleDict(
             {
@@ -67,11 +69,11 @@ class Cell(nn.Module):
                     group.operation,
                     len(group.edges),
                     self.channels[group.source] // partial,
-                    self.channels[group.destinations[0]] // partial,
+                    width,
                     self.strides[group.source],
                     form,
                 )
-                for group in wiring.groups
+                for group, width in zip(wiring.groups, self.widths, strict=True)
             }
         )
 
@@ -120,7 +122,9 @@ class Cell(nn.Module):
                 continue
             operation = cast(Operation, self.operations[group.key])
             everything: list[Piece] = [(None, None, group.destinations)]
-            pieces = everything if mixture is None else mixture.pieces(index, group, operation.shared)
+            pieces = (
+                everything if mixture is None else mixture.pieces(index, group, operation.shared, self.widths[index])
+            )
             for weights, rows, destinations in pieces:
                 if weights is not None and (shared := operation.common(x)) is not None:
                     common.setdefault(destinations, []).append((weights, shared))
@@ -179,7 +183,8 @@ class Cell(nn.Module):
 
 def _add(nodes: list[Tensor | None], destinations: Sequence[int], outputs: Tensor) -> None:
     """Add ``outputs (batch, copies, channels, h, w)`` to the nodes, one copy to each."""
-    for node, part in zip(destinations, outputs.unbind(1), strict=True):
+    # Not unbind: its backward pass would stack the gradients channels first.
+    for node, part in zip(destinations, outputs.flatten(1, 2).split(outputs.shape[2], dim=1), strict=True):
         total = nodes[node]
         nodes[node] = part if total is None else total + part
 

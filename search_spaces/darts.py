@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from search_spaces.architecture import DROPPED, Allowed, Architecture
 from search_spaces.auxiliary import AuxiliaryHead
 from search_spaces.cell import Cell
+from search_spaces.layers import GlobalPool
 from search_spaces.network import Network
 from search_spaces.operations import Builder, FactorizedReduce, Form, Operation, ReLUConvBN
 from search_spaces.published import EXAMPLE, from_genotype
@@ -150,7 +151,7 @@ class DARTS(SearchSpace):
             before, here, reduced = here, len(NODES) * width, cell == REDUCE
             if layer == 2 * self.layers // 3 and self.auxiliary and not searching:
                 auxiliary = (len(trunk) - 1, AuxiliaryHead(here, self.num_classes, imagenet=self.stem == "imagenet"))
-        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(here, self.num_classes))
+        head = nn.Sequential(GlobalPool(), nn.Flatten(), nn.Linear(here, self.num_classes))
         return Network(wirings, stem, trunk, head, auxiliary)
 
     def discretize(self, weights: Mapping[str, Tensor]) -> Architecture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,14 @@ def part(tensor: Tensor, copies: int, rows: slice | None) -> Tensor:
 def duplicates(index: Tensor) -> Tensor:
     """For each entry of an index how often its value occurs in it, as a floating-point vector."""
     return index.bincount()[index].to(torch.get_default_dtype())
+
+
+def per_channel(weights: Tensor, channels: int) -> Tensor:
+    """Weights ``(copies,)``, or ``(copies, channels)`` already, as ``(copies, channels)``: contiguous.
+
+    Not an expanded view: torch's channels-last batch norm reads past a scale that is not contiguous.
+    """
+    return weights.repeat_interleave(channels).view(-1, channels) if weights.dim() == 1 else weights.contiguous()
 
 
 class SplitConv(nn.Conv2d):
@@ -48,8 +56,88 @@ class SplitConv(nn.Conv2d):
     def forward(self, x: Tensor, rows: slice | None = None) -> Tensor:
         """``(batch, channels, h, w)`` to ``(batch, copies * channels, h, w)``; of some copies only with ``rows``."""
         weight = part(self.weight, self.copies, rows)
-        groups = self.groups if rows is None else self.groups // self.copies * (rows.stop - rows.start)
-        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, max(1, groups))
+        groups = self.groups if rows is None else max(1, self.groups // self.copies * (rows.stop - rows.start))
+        if x.device.type == "cpu" and groups > 1:
+            return _grouped_on_cpu(x, weight, self.stride[0], self.dilation[0], groups)
+        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, groups)
+
+
+def _grouped_on_cpu(x: Tensor, weight: Tensor, stride: int, dilation: int, groups: int) -> Tensor:
+    """A convolution in groups that keeps the image's size (over the stride), by the ways that are fast on a CPU.
+
+    The gradients of a dilated one take oneDNN about ten times as long as those of one without. It falls into parts,
+    each on every ``dilation``-th row and column, that are convolutions without dilation.
+    """
+    kernel = weight.shape[-1]
+    if kernel == 1:  # any dilation is the same; without one, torch may compute the groups one by one
+        return F.conv2d(x, weight, None, stride, 0, 2, groups)
+    if dilation == 1:
+        return F.conv2d(x, weight, None, stride, kernel // 2, 1, groups)
+    if stride not in (1, dilation) or (stride == 1 and (x.shape[2] % dilation or x.shape[3] % dilation)):
+        return F.conv2d(x, weight, None, stride, dilation * (kernel // 2), dilation, groups)
+    if torch.is_autocast_enabled("cpu"):
+        x, weight = (one.to(torch.get_autocast_dtype("cpu")) for one in (x, weight))
+    return cast(Tensor, ConvolutionOfParts.apply(x, weight, stride, dilation, groups))
+
+
+class ConvolutionOfParts(torch.autograd.Function):
+    """A dilated convolution by its parts, which are made anew for the gradients and so take no memory.
+
+    The stride is 1, or the dilation: then the outputs are those of the first part. It can be differentiated as often as
+    one likes, and for each image of a batch by itself.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, stride: int, dilation: int, groups: int) -> Tensor:
+        """Convolve each part."""
+        parts = _parts(x, dilation) if stride == 1 else _first(x, stride)
+        y = F.conv2d(parts, weight, None, 1, weight.shape[-1] // 2, 1, groups)
+        return _whole(y, dilation) if stride == 1 else y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Keep the images and the weight."""
+        x, weight, ctx.stride, ctx.dilation, ctx.groups = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """The gradients of the parts, put together."""
+        x, weight = ctx.saved_tensors
+        whole = ctx.stride == 1
+        parts = _parts(x, ctx.dilation) if whole else _first(x, ctx.stride)
+        towards = _parts(grads[0], ctx.dilation) if whole else grads[0]
+        padding = [weight.shape[-1] // 2] * 2
+        for_parts, for_weight, _ = torch.ops.aten.convolution_backward(
+            towards, parts, weight, None, [1, 1], padding, [1, 1], False, [0, 0],
+            ctx.groups, [*ctx.needs_input_grad[:2], False],
+        )  # fmt: skip
+        for_x = for_parts
+        if for_parts is not None and whole:
+            for_x = _whole(for_parts, ctx.dilation)
+        elif for_parts is not None:
+            for_x = torch.zeros_like(x)
+            for_x[:, :, :: ctx.stride, :: ctx.stride] = for_parts
+        return for_x, for_weight, None, None, None
+
+
+def _first(x: Tensor, step: int) -> Tensor:
+    """The first of the `_parts`, also of images that do not divide evenly."""
+    return x[:, :, ::step, ::step].permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
+def _parts(x: Tensor, step: int) -> Tensor:
+    """Images ``(batch, channels, h, w)`` as ``(step * step * batch, channels, h / step, w / step)``, channels last."""
+    rows = x.permute(0, 2, 3, 1).unflatten(2, (-1, step)).unflatten(1, (-1, step))
+    return rows.permute(2, 4, 0, 1, 3, 5).flatten(0, 2).permute(0, 3, 1, 2)
+
+
+def _whole(parts: Tensor, step: int) -> Tensor:
+    """The inverse of `_parts`."""
+    rows = parts.permute(0, 2, 3, 1).unflatten(0, (step, step, -1))
+    return rows.permute(2, 3, 0, 4, 1, 5).flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
 
 
 class ScaledBatchNorm(nn.BatchNorm2d):
@@ -65,15 +153,14 @@ class ScaledBatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
         """Normalise ``x (batch, copies * channels, h, w)`` and give ``(batch, copies, channels, h, w)``.
 
-        ``weights (copies,)`` scale a group of channels each; with ``rows`` everything is of these copies only.
+        ``weights``, as `per_channel` takes them, scale a group of channels each; with ``rows`` everything is of these
+        copies only.
         """
         count = self.copies if rows is None else rows.stop - rows.start
         scale: Tensor | None = None if self.weight is None else part(self.weight, self.copies, rows)
         shift: Tensor | None = None if self.bias is None else part(self.bias, self.copies, rows)
         if weights is not None:
-            # contiguous(): for a single copy the flattened expansion is a view of stride 0, and torch's channels-last
-            # kernel reads past a scale that is not contiguous.
-            weights = weights[:, None].expand(-1, self.num_features // self.copies).flatten().contiguous()
+            weights = per_channel(weights, self.num_features // self.copies).flatten()
             scale = weights if scale is None else scale * weights
             shift = None if shift is None else shift * weights
         mean = var = None
@@ -85,6 +172,17 @@ class ScaledBatchNorm(nn.BatchNorm2d):
         # kernel launch for every batch norm in every step.
         y = F.batch_norm(x, mean, var, scale, shift, self.training, self.momentum or 0.0, self.eps)
         return y.unflatten(1, (count, -1))
+
+
+class GlobalPool(nn.AdaptiveAvgPool2d):
+    """The mean over all pixels, ``(batch, channels, 1, 1)``; its gradient is channels last, as the maps are."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of ``x (batch, channels, h, w)``."""
+        return x.permute(0, 2, 3, 1).mean((1, 2))[:, :, None, None]
 
 
 def weighted_sums(totals: Sequence[Tensor | None], weights: Sequence[Tensor], maps: Sequence[Tensor]) -> list[Tensor]:
@@ -131,8 +229,9 @@ class WeightedSums(torch.autograd.Function):
         count, number = ctx.count, ctx.number
         weights, maps = ctx.saved_tensors[:number], ctx.saved_tensors[number:]
         wanted = ctx.needs_input_grad[2:]
+        flat = [_flat(grad) for grad in grads] if any(wanted[:number]) else []
         for_weights = [
-            torch.stack([_inner(grad, y) for grad in grads]).to(weight.dtype) if wanted[i] else None
+            torch.stack([_inner(grad, _flat(y)) for grad in flat]).to(weight.dtype) if wanted[i] else None
             for i, (weight, y) in enumerate(zip(weights, maps, strict=True))
         ]
         for_maps: list[Tensor | None] = []
@@ -156,10 +255,10 @@ def _plus(total: Tensor | None, weight: Tensor, y: Tensor) -> Tensor:
 
 
 def _inner(one: Tensor, other: Tensor) -> Tensor:
-    """The sum of all products; of half precision, in single."""
+    """The sum of all products of two vectors; of half precision, in single."""
     if one.dtype != other.dtype or one.dtype not in (torch.float32, torch.float64):
         return (one.float() * other).sum()
-    return torch.dot(_flat(one), _flat(other))
+    return torch.dot(one, other)
 
 
 def _flat(images: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import nn
 from search_spaces.architecture import DROPPED, Allowed, Architecture
 from search_spaces.cell import Cell
 from search_spaces.errors import ArchitectureError
+from search_spaces.layers import GlobalPool
 from search_spaces.network import Network
 from search_spaces.operations import Form
 from search_spaces.space import SearchSpace
@@ -116,7 +117,7 @@ class NASBench1Shot1(SearchSpace):
                 width *= 2
             trunk.append(Cell(CELL, wiring, [before] + [width] * (wiring.nodes - 1), form, partial=partial_channels))
             before = width
-        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, self.num_classes))
+        head = nn.Sequential(GlobalPool(), nn.Flatten(), nn.Linear(width, self.num_classes))
         return Network({CELL: wiring}, stem, trunk, head)
 
     def vertices(self, architecture: Architecture) -> list[tuple[str, list[int]]]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from search_spaces.architecture import Allowed, Architecture
 from search_spaces.cell import Cell
+from search_spaces.layers import GlobalPool
 from search_spaces.network import Network
 from search_spaces.operations import Builder, Form
 from search_spaces.space import SearchSpace
@@ -97,7 +98,7 @@ class NASBench201(SearchSpace):
                 width *= 2
             trunk += [Cell(CELL, wiring, width, form, partial=partial_channels) for _ in range(self.cells_per_stage)]
         head = nn.Sequential(
-            nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, self.num_classes)
+            nn.BatchNorm2d(width), nn.ReLU(), GlobalPool(), nn.Flatten(), nn.Linear(width, self.num_classes)
         )
         return Network({CELL: wiring}, stem, trunk, head)
 

@@ -12,6 +12,7 @@ from torch import nn
 from search_spaces.architecture import Allowed, Architecture
 from search_spaces.cell import Cell
 from search_spaces.errors import ArchitectureError
+from search_spaces.layers import GlobalPool
 from search_spaces.network import Network
 from search_spaces.operations import Form
 from search_spaces.space import SearchSpace
@@ -62,7 +63,7 @@ class NASBenchMacro(SearchSpace):
         )
         head = nn.Sequential(
             nn.Conv2d(widths[-1], FEATURES, 1, bias=False), nn.BatchNorm2d(FEATURES), nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(FEATURES, self.num_classes),
+            GlobalPool(), nn.Flatten(), nn.Linear(FEATURES, self.num_classes),
         )  # fmt: skip
         return Network({CELL: wiring}, stem, [cell], head)
 

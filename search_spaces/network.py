@@ -41,6 +41,9 @@ class Network(nn.Module):
         self.head = head
         self.auxiliary_at = -1 if auxiliary is None else auxiliary[0]
         self.auxiliary = None if auxiliary is None else auxiliary[1]
+        self._widths: dict[str, set[int]] = {}  # of each cell type's operations
+        for cell in self.cells:
+            self._widths.setdefault(cell.cell_type, set()).update(cell.widths)
 
     @property
     def cells(self) -> list[Cell]:
@@ -79,7 +82,7 @@ class Network(nn.Module):
             raise ValueError("`edges` and `only` need the mixing weights that they go with")
         mixture = {
             cell: cast(Wiring, self.wirings[cell]).split(
-                table, edges[cell] if edges else None, only[cell] if only else None
+                table, edges[cell] if edges else None, only[cell] if only else None, self._widths[cell]
             )
             for cell, table in (weights or {}).items()
         }

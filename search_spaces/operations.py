@@ -65,9 +65,10 @@ class Operation(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
-        """The outputs ``(batch, copies, channels, height, width)``, times the edges' ``weights (copies,)``.
+        """The outputs ``(batch, copies, channels, height, width)``, times the edges' weights.
 
-        With ``rows`` only these copies run; ``weights`` are theirs.
+        ``weights`` are ``(copies,)``, or the same repeated for every channel, ``(copies, channels)``, which a network
+        does once for all its cells. With ``rows`` only these copies run; ``weights`` are theirs.
         """
 
     def adopt(self, tensors: Mapping[str, Tensor], copies: Sequence[int], index: Tensor | None, rescale: bool) -> Taken:
@@ -187,8 +188,8 @@ class FactorizedReduce(Operation):
         """See `Operation.forward`; ``x`` is past its ReLU."""
         count = self.copies if rows is None else rows.stop - rows.start
         shifted = F.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        halves = [y.unflatten(1, (count, -1)) for y in (self.conv_a(x, rows), self.conv_b(shifted, rows))]
-        return self.norm(torch.cat(halves, dim=2).flatten(1, 2), weights, rows)
+        halves = [y.chunk(count, dim=1) for y in (self.conv_a(x, rows), self.conv_b(shifted, rows))]
+        return self.norm(torch.cat([half for copy in zip(*halves, strict=True) for half in copy], dim=1), weights, rows)
 
     def adopt(self, tensors: Mapping[str, Tensor], copies: Sequence[int], index: Tensor | None, rescale: bool) -> Taken:
         """See `Operation.adopt`; each half of the output repeats channels of the same half."""
@@ -243,7 +244,7 @@ def spread(y: Tensor, weights: Tensor | None, copies: int) -> Tensor:
     """
     if weights is None:
         return y.expand(-1, copies, -1, -1, -1)
-    return y * weights.to(y.dtype)[:, None, None, None]
+    return y * weights.to(y.dtype).view(len(weights), -1, 1, 1)
 
 
 class Identity(Shared):

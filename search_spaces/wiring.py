@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from search_spaces.layers import per_channel
+
 
 @dataclass(frozen=True)
 class Group:
@@ -37,17 +39,23 @@ class Mixture:
 
     Attributes:
         operations: a vector ``(copies,)`` for each group.
+        channels: for some numbers of channels the same vectors, each weight repeated for every channel:
+            ``(copies, channels)``.
         bypass: for each source node the weights of the edges that leave it, None where they count once.
         rows: for each group the runs of copies that are computed, None for all.
     """
 
     operations: tuple[Tensor, ...]
+    channels: Mapping[int, tuple[Tensor, ...]]
     bypass: tuple[Tensor, ...] | None = None
     rows: tuple[tuple[slice, ...], ...] | None = None
 
-    def pieces(self, index: int, group: Group, shared: bool) -> list[Piece]:
-        """What of a group is computed, in as few pieces as its runs of copies need; in one where they are `shared`."""
-        weights = self.operations[index]
+    def pieces(self, index: int, group: Group, shared: bool, channels: int) -> list[Piece]:
+        """What of a group is computed, in as few pieces as its runs of copies need; in one where they are `shared`.
+
+        The weights are for so many ``channels`` where there are such, and one for each edge where they are `shared`.
+        """
+        weights = self.operations[index] if shared else self.channels.get(channels, self.operations)[index]
         if self.rows is None:
             return [(weights, None, group.destinations)]
         pieces: list[Piece] = [(weights[rows], rows, group.destinations[rows]) for rows in self.rows[index]]
@@ -109,7 +117,13 @@ class Wiring(nn.Module):
         self.register_buffer("order", torch.tensor(order, dtype=torch.long), persistent=False)
         self.register_buffer("leaving_order", torch.tensor(leaving_order, dtype=torch.long), persistent=False)
 
-    def split(self, weights: Tensor, edges: Tensor | None = None, only: Sequence[int] | None = None) -> Mixture:
+    def split(
+        self,
+        weights: Tensor,
+        edges: Tensor | None = None,
+        only: Sequence[int] | None = None,
+        channels: Iterable[int] = (),
+    ) -> Mixture:
         """Arrange mixing weights ``(edges, operations)`` for the cells, in one gather.
 
         Args:
@@ -117,17 +131,20 @@ class Wiring(nn.Module):
             edges: a factor for each edge as a whole ``(edges,)``, on its operations and on the channels that bypass
                 them; None for one.
             only: the index of the only operation to run on each edge; None runs all.
+            channels: the widths of the cells' operations.
         """
         if edges is not None:
             weights = weights * edges[:, None]
-        parts = weights.flatten().index_select(0, self.order).split([len(group.edges) for group in self.groups])
+        sizes = [len(group.edges) for group in self.groups]
+        flat = weights.flatten().index_select(0, self.order)
+        wide = {width: per_channel(flat, width).split(sizes) for width in channels}
         bypass = None
         if edges is not None:
             bypass = edges.index_select(0, self.leaving_order).split([len(leaving) for leaving in self.leaving])
         rows = None
         if only is not None:
             rows = tuple(tuple(runs(only[edge] == group.index for edge in group.edges)) for group in self.groups)
-        return Mixture(tuple(parts), bypass, rows)
+        return Mixture(flat.split(sizes), wide, bypass, rows)
 
 
 def runs(flags: Iterable[bool]) -> list[slice]:

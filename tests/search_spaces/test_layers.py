@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from search_spaces.layers import ScaledBatchNorm, SplitConv, duplicates, part, weighted_sums
+from search_spaces.layers import GlobalPool, ScaledBatchNorm, SplitConv, duplicates, part, weighted_sums
 
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -27,6 +27,7 @@ def test_duplicates_count_how_often_a_value_occurs():
         {"kernel": 1},
         {"kernel": 3},
         {"kernel": 3, "depthwise": True},
+        {"kernel": 3, "depthwise": True, "dilation": 3},
         {"kernel": 5, "depthwise": True, "dilation": 2},
         {"kernel": 1, "separate": True},
         {"kernel": 3, "separate": True},
@@ -38,18 +39,58 @@ def test_a_split_convolution_is_one_for_each_copy(options, stride, size):
     apart = SplitConv(channels, channels, copies=1, stride=stride, **options).double()
     assert together.bias is None
     own_input = options.get("depthwise") or options.get("separate")
-    x = torch.randn(2, channels * (copies if own_input else 1), *size, dtype=torch.float64)
+    x = torch.randn(2, channels * (copies if own_input else 1), *size, dtype=torch.float64, requires_grad=True)
     pieces = x.chunk(copies, dim=1) if own_input else [x] * copies
-    outputs = []
-    for row, piece in enumerate(pieces):
-        apart.weight.data = together.weight.data.chunk(copies)[row]
-        outputs.append(
-            nn.functional.conv2d(piece, apart.weight, None, stride, apart.padding, apart.dilation, apart.groups)
-        )
-    torch.testing.assert_close(together(x), torch.cat(outputs, dim=1), **TOLERANCE)
+    outputs = [
+        nn.functional.conv2d(piece, weight, None, stride, apart.padding, apart.dilation, apart.groups)
+        for piece, weight in zip(pieces, together.weight.chunk(copies), strict=True)
+    ]
+    expected, found = torch.cat(outputs, dim=1), together(x)
+    torch.testing.assert_close(found, expected, **TOLERANCE)
+    towards = torch.randn_like(expected)
+    for mine, theirs in zip(
+        *(torch.autograd.grad(y, (x, together.weight), towards) for y in (found, expected)), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, **TOLERANCE)
     assert outputs[0].shape[2:] == tuple(-(-side // stride) for side in size)
     some = torch.cat(pieces[1:3], dim=1) if own_input else x
     torch.testing.assert_close(together(some, slice(1, 3)), torch.cat(outputs[1:3], dim=1), **TOLERANCE)
+
+
+DILATED = {"kernel": 3, "depthwise": True, "dilation": 2}
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_dilated_convolution_can_be_differentiated_twice(stride):
+    layer = SplitConv(2, 2, copies=2, stride=stride, **DILATED).double()
+    x, weight = torch.randn(2, 4, 4, 6, dtype=torch.float64, requires_grad=True), layer.weight
+    assert torch.autograd.gradcheck(lambda x, _: layer(x), (x, weight))
+    assert torch.autograd.gradgradcheck(lambda x, _: layer(x), (x, weight))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_dilated_convolution_can_be_differentiated_for_each_image(stride):
+    layer = SplitConv(2, 2, copies=2, stride=stride, **DILATED).double()
+    x = torch.randn(3, 1, 4, 4, 6, dtype=torch.float64)
+
+    def loss(weight, image):
+        return torch.func.functional_call(layer, {"weight": weight}, (image,)).square().sum()
+
+    together = torch.func.vmap(torch.func.grad(loss, argnums=(0, 1)), in_dims=(None, 0))(layer.weight, x)
+    for number, image in enumerate(x):
+        for mine, theirs in zip(together, torch.func.grad(loss, argnums=(0, 1))(layer.weight, image), strict=True):
+            torch.testing.assert_close(mine[number], theirs, **TOLERANCE)
+
+
+def test_a_dilated_convolution_works_in_half_precision():
+    layer, x = SplitConv(2, 2, copies=2, **DILATED), torch.randn(2, 4, 4, 6, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    y.sum().backward()
+    assert x.grad.dtype == layer.weight.grad.dtype == torch.float32
+    expected = nn.functional.conv2d(x, layer.weight, None, 1, 2, 2, 4)
+    torch.testing.assert_close(y.float(), expected, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("affine", [True, False])
@@ -76,6 +117,18 @@ def test_a_scaled_batch_norm_is_torch_s_times_the_weights(affine, training, rows
     for name in ("running_mean", "running_var"):
         mine, theirs = (getattr(module, name).unflatten(0, (copies, channels)) for module in (norm, reference))
         torch.testing.assert_close(mine[chosen], theirs[chosen], **TOLERANCE)
+
+
+def test_global_pooling_is_the_mean_and_its_gradient_has_the_channels_last():
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64).contiguous(memory_format=torch.channels_last).requires_grad_()
+    torch.testing.assert_close(GlobalPool()(x), nn.AdaptiveAvgPool2d(1)(x), **TOLERANCE)
+    (grad,) = torch.autograd.grad(GlobalPool()(x).sum(), x)
+    torch.testing.assert_close(grad, torch.full_like(x, 1 / 20), **TOLERANCE)
+    seen = []
+    y = x * 1
+    y.register_hook(lambda grad: seen.append(grad.is_contiguous(memory_format=torch.channels_last)))
+    GlobalPool()(y).square().sum().backward()
+    assert seen == [True]
 
 
 def sums_by_hand(totals, weights, maps):

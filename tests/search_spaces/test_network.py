@@ -272,7 +272,7 @@ def test_a_cell_with_two_inputs_gets_the_two_layers_before_it():
     class Add(Cell):
         def __init__(self, inputs):
             nn.Module.__init__(self)
-            self.inputs, self.cell_type = inputs, "cell"
+            self.inputs, self.cell_type, self.widths = inputs, "cell", []
 
         def forward(self, inputs, mixture=None):
             assert mixture is None

@@ -53,12 +53,20 @@ def test_pieces_are_the_stretches_that_run_and_one_piece_where_copies_share_what
     built = wiring()
     weights = torch.arange(18.0).reshape(6, 3)
     mixture = built.split(weights, only=[1, 2, 0, 1, -1, 1])
-    pieces = [(w.tolist(), rows, ends) for w, rows, ends in mixture.pieces(0, built.groups[0], shared)]
+    pieces = [(w.tolist(), rows, ends) for w, rows, ends in mixture.pieces(0, built.groups[0], shared, 2)]
     if shared:
         assert pieces == [([1, 10], slice(0, 2), (1, 3))]
     else:
         assert pieces == [([1], slice(0, 1), (1,)), ([10], slice(2, 3), (3,))]
-    assert built.split(weights).pieces(0, built.groups[0], shared)[0][1:] == (None, (1, 2, 3))
+    assert built.split(weights).pieces(0, built.groups[0], shared, 2)[0][1:] == (None, (1, 2, 3))
+
+
+def test_weights_are_repeated_for_the_channels_that_are_asked_for_but_not_where_copies_share_what_they_compute():
+    built = wiring()
+    mixture = built.split(torch.arange(18.0).reshape(6, 3), channels=[2])
+    assert mixture.pieces(0, built.groups[0], False, 2)[0][0].tolist() == [[1, 1], [4, 4], [10, 10]]
+    assert mixture.pieces(0, built.groups[0], True, 2)[0][0].tolist() == [1, 4, 10]
+    assert mixture.pieces(0, built.groups[0], False, 3)[0][0].tolist() == [1, 4, 10]
 
 
 def test_maps_are_smaller_by_the_strides_on_their_way():
