@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from search_spaces.candidates import build
 from search_spaces.layers import weighted_sums
 from search_spaces.operations import Form, Operation, Taken, repeated
+from search_spaces.recomputation import recomputed
 from search_spaces.wiring import Mixture, Piece, Wiring
 
 
@@ -34,9 +35,11 @@ class Cell(nn.Module):
         widths: the channels that the operations of each group give.
         drop_path: the probability that an operation's output is left out for an image while training; the others are
             scaled up (Larsson et al., 2017, arXiv:1605.07648).
+        recompute: what operations compute within is computed anew for the gradients; see `recomputed`.
     """
 
     drop_path: float = 0.0
+    recompute: bool = False
 
     def __init__(
         self,
@@ -76,6 +79,12 @@ class Cell(nn.Module):
                 for group, width in zip(wiring.groups, self.widths, strict=True)
             }
         )
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers now."""
+        operations = (cast(Operation, operation) for operation in self.operations.values())
+        return bool(self.drop_path) or any(operation.draws for operation in operations)
 
     def forward(self, inputs: Sequence[Tensor], mixture: Mixture | None = None) -> Tensor:
         """The output ``(batch, channels, h, w)``; without a mixture (from `Wiring.split`) each edge counts once."""
@@ -134,7 +143,10 @@ class Cell(nn.Module):
                     inputs[relu, 1] = F.relu(x)
                 if (relu, count) not in inputs:
                     inputs[relu, count] = repeated(inputs[relu, 1], count)
-                y = operation(inputs[relu, count], weights, rows)
+                if self.recompute:
+                    y = recomputed(operation, inputs[relu, count], weights, rows, draws=operation.draws)
+                else:
+                    y = operation(inputs[relu, count], weights, rows)
                 if self.drop_path and self.training and operation.droppable:
                     y = y * F.dropout(y.new_ones(*y.shape[:2], 1, 1, 1), self.drop_path)
                 sums[destinations] = sums[destinations] + y if destinations in sums else y

@@ -227,7 +227,8 @@ class WeightedSums(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         """Totals take what comes; maps its weighted sum; a weight its product with the map."""
         count, number = ctx.count, ctx.number
-        weights, maps = ctx.saved_tensors[:number], ctx.saved_tensors[number:]
+        saved = ctx.saved_tensors
+        weights, maps = saved[:number], saved[number:]
         wanted = ctx.needs_input_grad[2:]
         flat = [_flat(grad) for grad in grads] if any(wanted[:number]) else []
         for_weights = [

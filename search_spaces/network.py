@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from search_spaces.cell import Cell
+from search_spaces.recomputation import recomputed
 from search_spaces.wiring import Wiring
+
+Recomputed = Literal["cell", "operation"]
+"""What is computed anew for the gradients."""
 
 
 class Network(nn.Module):
@@ -41,6 +45,7 @@ class Network(nn.Module):
         self.head = head
         self.auxiliary_at = -1 if auxiliary is None else auxiliary[0]
         self.auxiliary = None if auxiliary is None else auxiliary[1]
+        self._by_cell = False
         self._widths: dict[str, set[int]] = {}  # of each cell type's operations
         for cell in self.cells:
             self._widths.setdefault(cell.cell_type, set()).update(cell.widths)
@@ -91,12 +96,22 @@ class Network(nn.Module):
         for index, layer in enumerate(self.trunk):
             if isinstance(layer, Cell):
                 inputs = (x,) if layer.inputs == 1 else (before, x)
-                before, x = x, layer(inputs, mixture[layer.cell_type] if weights else None)
+                chosen = mixture[layer.cell_type] if weights else None
+                y = recomputed(layer, inputs, chosen, draws=layer.draws) if self._by_cell else layer(inputs, chosen)
+                before, x = x, y
             else:
                 before, x = x, layer(x)
             if index == self.auxiliary_at and self.training and self.auxiliary is not None:
                 extra = self.auxiliary(x)
         return self.head(x), extra
+
+    def recompute(self, what: Recomputed | None) -> None:
+        """Compute the inside of each ``cell`` or ``operation`` anew for the gradients, which takes less memory."""
+        if what not in (None, *get_args(Recomputed)):
+            raise ValueError(f"recompute is {what!r}: it must be one of {', '.join(get_args(Recomputed))}, or null")
+        self._by_cell = what == "cell"
+        for cell in self.cells:
+            cell.recompute = what == "operation"
 
     def drop_path(self, probability: float) -> None:
         """Set the probability with which an operation's output is left out for an image while training."""

@@ -48,6 +48,7 @@ class Operation(nn.Module, ABC):
             node for all such operations.
         droppable: whether drop-path may drop it; not the identity (Larsson et al., 2017, arXiv:1605.07648).
         shared: the copies have no weights of their own, so that it does not matter which of them run, but how many.
+        draws: it draws random numbers while training.
     """
 
     takes_relu: ClassVar[bool] = False
@@ -58,6 +59,11 @@ class Operation(nn.Module, ABC):
     def __init__(self, copies: int) -> None:
         super().__init__()
         self.copies = copies
+
+    @property
+    def draws(self) -> bool:
+        """See the class."""
+        return False
 
     def common(self, x: Tensor) -> Tensor | None:
         """What all copies give before their weights ``(batch, channels, height, width)``; None where they differ."""
@@ -257,6 +263,11 @@ class Identity(Shared):
     droppable = False
     dropout: float = 0.0
 
+    @property
+    def draws(self) -> bool:
+        """See `Operation`."""
+        return bool(self.dropout)
+
     def compute(self, x: Tensor) -> Tensor:
         """The input."""
         return x
@@ -297,6 +308,11 @@ class Noise(Operation):
     def __init__(self, copies: int, stride: int) -> None:
         super().__init__(copies)
         self.stride = stride
+
+    @property
+    def draws(self) -> bool:
+        """See `Operation`."""
+        return True
 
     def forward(self, x: Tensor, weights: Tensor | None = None, rows: slice | None = None) -> Tensor:
         """See `Operation.forward`."""

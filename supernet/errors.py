@@ -6,7 +6,8 @@ class UserError(Exception):
 
 
 MEMORY = (
-    "smaller batches (batch_size=), trainer=ddp with more devices, trainer.precision=bf16-mixed, partial_channels=4, a "
-    "relaxation that runs one operation an edge (relaxation=gumbel), formulation=first_order, or a smaller network help"
+    "smaller batches (batch_size=), recompute=cell, trainer=ddp with more devices, trainer.precision=bf16-mixed, "
+    "partial_channels=4, a relaxation that runs one operation an edge (relaxation=gumbel), formulation=first_order, or "
+    "a smaller network help"
 )
 """What to do where memory does not suffice."""
