@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from search_spaces.network import Recomputed
 from supernet.errors import UserError
 from supernet.files import write_atomically
 
@@ -62,6 +63,10 @@ def check(cfg: DictConfig) -> None:
     every = cfg.get("checkpoint_every")
     if every is not None and (not isinstance(every, int) or isinstance(every, bool) or every < 1):
         raise UserError(f"checkpoint_every={every}: it must be a whole number, at least 1, or null")
+    if cfg.get("recompute") not in (None, *get_args(Recomputed)):
+        raise UserError(
+            f"recompute={cfg.recompute}: what is computed anew is {' or '.join(get_args(Recomputed))}, or null"
+        )
     if cfg.get("dry_run") not in (None, "memory"):
         raise UserError(f"dry_run={cfg.dry_run}: there is dry_run=memory; null for a run")
     minutes = cfg.get("checkpoint_minutes")

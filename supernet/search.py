@@ -28,7 +28,8 @@ from supernet.data.sampling import samples
 from supernet.estimators.base import Task
 from supernet.genotype import FILE, Genotype, git_revision, versions
 from supernet.launch import launch
-from supernet.modules.search import SearchModule, check_precision
+from supernet.modules.precision import check_precision
+from supernet.modules.search import SearchModule
 from supernet.run import Run, flat, in_tables, log, result_table
 from supernet.selection.base import Selected, Selection
 from supernet.shrinkage.base import Shrinkage, Shrunk
@@ -68,7 +69,7 @@ def searched(run: Run) -> float:
     """The value of the objective after the search in a run; not a number in a process that only trains."""
     cfg = run.cfg
     relaxation, formulation = build(cfg.relaxation, "relaxation"), build(cfg.formulation, "formulation")
-    check_precision(cfg.trainer.precision, formulation)
+    check_precision(cfg.trainer.precision, formulation, cfg.arch_precision)
     selection: Selection | None = build(cfg.selection, "selection") if cfg.selection else None
     shrinkage: Shrinkage | None = build(cfg.shrinkage, "shrinkage") if cfg.shrinkage else None
     ending.check(cfg, relaxation, selection, shrinkage)
@@ -95,6 +96,8 @@ def searched(run: Run) -> float:
             perturbation=build(cfg.perturbation, "perturbation") if cfg.perturbation else None,
             cost=build(cfg.cost, "cost", space=space, image=image) if cfg.cost else None,
             max_skipped_steps=cfg.max_skipped_steps,
+            recompute=cfg.recompute,
+            arch_precision=cfg.arch_precision,
         )
 
     module = assemble(space)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypedDict, cast
 
 import pytorch_lightning as pl
@@ -17,7 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from search_spaces.architecture import Architecture
-from search_spaces.network import Network, widening
+from search_spaces.network import Network, Recomputed, widening
 from search_spaces.space import SearchSpace
 from supernet import averages, gradients, seeds
 from supernet.alphas import Alphas, Mixture
@@ -25,6 +26,7 @@ from supernet.costs.base import CostTerm
 from supernet.errors import UserError
 from supernet.formulations.base import Batch, Formulation, Problem
 from supernet.modules.finite import Guard
+from supernet.modules.precision import FULL, check_precision, cosine, full_precision, half
 from supernet.modules.structure import forget, replace_parameters, transfer, transfer_optimizer
 from supernet.optimizers import fused
 from supernet.perturbations.base import Perturbation
@@ -44,26 +46,6 @@ class Halves(TypedDict):
 
     train: Batch
     valid: Batch
-
-
-def check_precision(precision: str | int | None, formulation: Formulation | None = None) -> None:
-    """Raise `UserError` where a search cannot be exact enough.
-
-    Half precision needs a loss scaling that a search takes its gradients past, alphas kept in bfloat16 would round
-    their small updates away, and so would weights in bfloat16 the small steps of a finite difference.
-    """
-    if str(precision).startswith("16"):
-        raise UserError(
-            f"trainer.precision={precision} needs loss scaling, which torch.autograd.grad skips; "
-            "use trainer.precision=bf16-mixed"
-        )
-    if str(precision) == "bf16-true":
-        raise UserError("trainer.precision=bf16-true would round the updates of the alphas away; use bf16-mixed")
-    if str(precision).startswith("bf16") and getattr(formulation, "finite_differences", False):
-        raise UserError(
-            f"trainer.precision={precision} rounds the finite differences of {type(formulation).__name__} away; "
-            "use trainer.precision=32-true or formulation.finite_differences=false"
-        )
 
 
 def check_combination(relaxation: Relaxation, perturbation: Perturbation | None, cost: CostTerm | None) -> None:
@@ -100,6 +82,9 @@ class SearchModule(pl.LightningModule):
         perturbation: train the weights at a mixture near the current one (SDARTS).
         cost: a term for the size or the latency of the architecture in the loss of the alphas.
         max_skipped_steps: how many batches with a gradient that is not finite are left out; see `Guard`.
+        recompute: what of the supernet is computed anew for the gradients, for less memory; None for nothing.
+        arch_precision: of the alphas' gradients where the weights' are computed in ``bf16-mixed``: ``32-true``, in
+            passes of their own, or the same. Then the cosine of the angle to the former is logged in every epoch.
 
     Attributes:
         weights: the parameters of the network.
@@ -126,6 +111,8 @@ class SearchModule(pl.LightningModule):
         perturbation: Perturbation | None = None,
         cost: CostTerm | None = None,
         max_skipped_steps: int = 0,
+        recompute: Recomputed | None = None,
+        arch_precision: str = FULL,
     ) -> None:
         super().__init__()
         check_combination(relaxation, perturbation, cost)
@@ -144,6 +131,8 @@ class SearchModule(pl.LightningModule):
         self.perturbation = perturbation
         self.cost = cost
         self.guard = Guard(max_skipped_steps)
+        self.recompute = recompute
+        self.arch_precision = arch_precision
         self.stage_start = 0  # the epoch in which the current stage began
         self.found: Architecture | None = None  # what a callback chose as the result
 
@@ -236,6 +225,7 @@ class SearchModule(pl.LightningModule):
     def _use(self, network: Network) -> None:
         self.network: Network = network.to(memory_format=torch.channels_last)
         self.network.train(self.training)
+        self.network.recompute(self.recompute)
         self._names = [name for name, _ in self.network.named_parameters()]
         self.weights = list(self.network.parameters())
         self._norms = [layer for layer in self.network.modules() if isinstance(layer, nn.BatchNorm2d)]
@@ -270,9 +260,14 @@ class SearchModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Refuse what would give silently wrong gradients."""
-        check_precision(self.trainer.precision, self.formulation)
+        check_precision(self.trainer.precision, self.formulation, self.arch_precision)
         if self.trainer.world_size != averages.processes():
             raise UserError("a search in several processes averages its gradients itself; use trainer=ddp")
+        if self.recompute and getattr(self.trainer.strategy, "sync_batchnorm", False):
+            raise UserError(
+                f"recompute={self.recompute} with trainer.sync_batchnorm=true would exchange statistics in a backward; "
+                "leave one of them out"
+            )
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its scheduler, Adam for the alphas (unless configured otherwise)."""
@@ -305,11 +300,18 @@ class SearchModule(pl.LightningModule):
         if warming_up or batch_idx % self.weight_steps or not problem.arch:
             stepped = self._step_weights(weight_optimizer, self.formulation.weight_grads(tracked, train, valid))
         elif self.formulation.simultaneous and self.perturbation is None:
-            arch_grads, weight_grads = self.formulation.joint_grads(tracked, train, valid)
+            if self._apart():
+                arch_grads = self._arch_grads(problem, train, valid)
+                weight_grads = self.formulation.weight_grads(tracked, train, valid)
+            else:
+                arch_grads, weight_grads = self.formulation.joint_grads(tracked, train, valid)
+            self._compare(arch_grads, problem, train, valid)
             stepped = self._step_alphas(arch_optimizer, arch_grads)
             stepped = stepped and self._step_weights(weight_optimizer, weight_grads)
         else:
-            stepped = self._step_alphas(arch_optimizer, self.formulation.arch_grads(problem, train, valid))
+            arch_grads = self._arch_grads(problem, train, valid)
+            self._compare(arch_grads, problem, train, valid)
+            stepped = self._step_alphas(arch_optimizer, arch_grads)
             if stepped:
                 grads = self.formulation.weight_grads(tracked, train, valid)
                 stepped = self._step_weights(weight_optimizer, grads)
@@ -354,6 +356,22 @@ class SearchModule(pl.LightningModule):
             reduce=averages.mean,
         )
         return problem, dataclasses.replace(problem, loss=functools.partial(loss, True))
+
+    def _apart(self) -> bool:
+        """Whether the alphas' gradients are computed in another precision than the weights'."""
+        return half(self.device) and self.arch_precision == FULL
+
+    def _arch_grads(self, problem: Problem, train: Batch, valid: Batch) -> Sequence[Tensor]:
+        with full_precision(self.device) if self._apart() else nullcontext():
+            return self.formulation.arch_grads(problem, train, valid)
+
+    def _compare(self, grads: Sequence[Tensor], problem: Problem, train: Batch, valid: Batch) -> None:
+        """In the first batch of an epoch log what half precision does to the alphas' gradients."""
+        if self._batch or not half(self.device) or self._apart():
+            return
+        with full_precision(self.device):
+            exact = self.formulation.arch_grads(problem, train, valid)
+        self.log("step/gradient_cosine_alphas", cosine(grads, exact))
 
     def rehearse(self, batch: Halves) -> None:
         """All the gradients of a step, which then come to nothing: to see what they take."""

@@ -13,7 +13,6 @@ from supernet.formulations.first_order import FirstOrder
 from supernet.formulations.mixed_level import MixedLevel
 from supernet.formulations.second_order import SecondOrder
 from supernet.formulations.single_level import SingleLevel
-from supernet.modules.search import check_precision
 from supernet.perturbations.adversarial import AdversarialPerturbation
 from supernet.perturbations.random import RandomPerturbation
 from supernet.relaxations.dirichlet import Dirichlet
@@ -164,18 +163,44 @@ def test_bf16_mixed_trains_and_keeps_alphas_in_float32():
     assert not torch.equal(search.alphas["cell"], before)
 
 
-@pytest.mark.parametrize("precision", ["16-mixed", "16-true", 16, "bf16-true"])
-def test_sixteen_bits_without_loss_scaling_are_refused_with_the_remedy(precision):
-    with pytest.raises(UserError, match="bf16-mixed"):
-        check_precision(precision)
-    check_precision("bf16-mixed", FirstOrder())
-    check_precision("32-true", SecondOrder())
+def first_alpha_gradient(formulation, **options):
+    """Of the first step of a search, and what was logged."""
+    search = module(Softmax(), formulation, arch_optimizer=functools.partial(torch.optim.SGD, lr=1.0), **options)
+    found = []
+    search._step_alphas = lambda optimizer, grads: not found.append(grads)
+    logged = {}
+    log = search.log
+    search.log = lambda name, value, **more: (logged.setdefault(name, value), log(name, value, **more))[1]
+    fit(search, epochs=1, precision="bf16-mixed" if options.get("arch_precision") else "32-true")
+    return found[0], logged
 
 
-def test_finite_differences_in_bfloat16_are_refused_with_the_remedy():
-    with pytest.raises(UserError, match="finite_differences=false"):
-        check_precision("bf16-mixed", SecondOrder())
-    check_precision("bf16-mixed", SecondOrder(finite_differences=False))
+@pytest.mark.parametrize("formulation", [FirstOrder(), MixedLevel(), SecondOrder()])
+def test_alphas_have_exact_gradients_beside_weights_in_half_precision(formulation):
+    exact, _ = first_alpha_gradient(formulation)
+    found, logged = first_alpha_gradient(formulation, arch_precision="32-true")
+    torch.testing.assert_close(found, exact, rtol=0, atol=0)
+    assert "step/gradient_cosine_alphas" not in logged
+
+
+@pytest.mark.parametrize("formulation", [FirstOrder(), MixedLevel()])
+def test_alphas_with_gradients_in_half_precision_are_told_how_far_these_are_off(formulation):
+    exact, _ = first_alpha_gradient(formulation)
+    found, logged = first_alpha_gradient(formulation, arch_precision="bf16-mixed")
+    assert not torch.equal(found[0], exact[0])
+    expected = torch.nn.functional.cosine_similarity(found[0].flatten(), exact[0].flatten(), dim=0)
+    torch.testing.assert_close(logged["step/gradient_cosine_alphas"], expected)
+
+
+def test_recomputation_takes_the_same_steps():
+    (batch,) = random_batches(1)
+    states = []
+    for what in (None, "cell", "operation"):
+        search = module(Softmax(), MixedLevel(), recompute=what).double()
+        steps(search, [batch])
+        states.append(search.state_dict())
+    for other in states[1:]:
+        torch.testing.assert_close(other, states[0], rtol=1e-12, atol=1e-12)
 
 
 # ------------------------------------------------------------------------------------------ passes, statistics, noise
