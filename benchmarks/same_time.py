@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--space", choices=TASKS, default="nasbench201")
     parser.add_argument("--epochs", type=int, help="the budget: of a search without a warm start")
     parser.add_argument("--warm-starts", nargs="*", default=WARM_STARTS)
-    parser.add_argument("--extra", nargs="*", default=[], help="further settings of searches with a warm start")
+    parser.add_argument("--extra", nargs="*", default=[], help="settings of the warm starts that have them: n_archs=300")
     args = parser.parse_args()
     task = TASKS[args.space]
     budget_epochs = args.epochs or task.epochs
@@ -77,9 +77,9 @@ def main() -> None:
         return folder / f"{search.split(',')[0].lower()}_{warm}_{seed}"
 
     def settings(search: str, warm: str, seed: int, epochs: int) -> tuple[str, ...]:
-        filtered: tuple[str, ...] = () if warm == "none" else (f"warm_start={warm}", *args.extra)
-        if warm != "none" and "workers" in OmegaConf.load(CONF / "warm_start" / f"{warm}.yaml"):
-            filtered += (f"warm_start.workers={args.threads}",)
+        known = OmegaConf.load(CONF / "warm_start" / f"{warm}.yaml") or {}
+        further = [one for one in (f"workers={args.threads}", *args.extra) if one.partition("=")[0] in known]
+        filtered = (f"warm_start={warm}", *(f"warm_start.{one}" for one in further))
         return (*SEARCHES[search], *task.settings, *filtered, *args.data, f"seed={seed}", f"epochs={epochs}")
 
     def whole(search: str, warm: str, seed: int) -> None:
