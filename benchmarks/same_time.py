@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--space", choices=TASKS, default="nasbench201")
     parser.add_argument("--epochs", type=int, help="the budget: of a search without a warm start")
     parser.add_argument("--warm-starts", nargs="*", default=WARM_STARTS)
-    parser.add_argument("--extra", nargs="*", default=[], help="settings of the warm starts that have them: n_archs=300")
+    parser.add_argument("--extra", nargs="*", default=[], help="of the warm starts that have them: n_archs=300")
     args = parser.parse_args()
     task = TASKS[args.space]
     budget_epochs = args.epochs or task.epochs
