@@ -99,7 +99,7 @@ class Files(Pixels):
         return torch.tensor(evenly(len(self), STATISTICS_IMAGES))
 
     def _decode_all(self) -> Tensor:
-        images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, memory_format=torch.channels_last)
 
         def decode(position: int) -> None:
             images[position] = self.decoder(self.paths[position])
@@ -118,7 +118,8 @@ class _Decoded(Dataset[Tensor]):
 
     def __getitems__(self, positions: list[int]) -> Tensor | UserError:
         try:
-            return torch.stack([self._decode(position) for position in positions])
+            images = [self._decode(position).permute(1, 2, 0) for position in positions]
+            return torch.stack(images).permute(0, 3, 1, 2)  # in the memory order of the files, channels last
         except UserError as error:
             return UserError(str(error))
 
