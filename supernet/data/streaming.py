@@ -87,6 +87,9 @@ class Streams:
             if remaining:
                 idle.append(stream)
             raise
+        except BaseException:
+            stream.close()
+            raise
 
 
 class _Stream:
@@ -105,11 +108,16 @@ class _Stream:
         )
 
     def batches(self, batches: list[list[Item]]) -> Iterator[Tensor]:
+        """One pass; see `Streams.batches`."""
         self._batches[:] = batches
         for images in self._loader:
             if isinstance(images, UserError):
                 raise images
             yield images
+
+    def close(self) -> None:
+        """End the workers now: a traceback would keep them, and wait for them when it is collected."""
+        del self._loader
 
 
 def _as_it_is(batch: Any) -> Any:
