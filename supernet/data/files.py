@@ -86,6 +86,10 @@ class Files(Pixels):
         for images in self.streams.batches(files, batches, self.num_workers, self.device.type == "cuda"):
             yield images.to(self.device, non_blocking=True)
 
+    def release(self) -> None:
+        """End the workers."""
+        self.streams.close()
+
     def sample(self) -> Tensor:
         """At most 10,000 of them."""
         return torch.tensor(evenly(len(self), STATISTICS_IMAGES))

@@ -42,6 +42,10 @@ class Pixels(ABC):
         return self
 
     @abstractmethod
+    def release(self) -> None:
+        """End processes that passes have left to the next ones; a later pass starts them anew."""
+
+    @abstractmethod
     def sample(self) -> Tensor:
         """Positions of enough images to measure mean and deviation."""
 
@@ -82,6 +86,9 @@ class InMemory(Pixels):
         images = self.images.permute(0, 2, 3, 1)
         for chosen in order.split(batch_size) if len(order) else ():
             yield images.index_select(0, chosen).permute(0, 3, 1, 2)
+
+    def release(self) -> None:
+        """There are no processes."""
 
     def sample(self) -> Tensor:
         """All of them."""

@@ -61,6 +61,12 @@ class Streams:
     def __reduce__(self) -> tuple[type[Streams], tuple[()]]:
         return Streams, ()
 
+    def close(self) -> None:
+        """End the workers that are idle; the next passes start others."""
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
+
     def batches(self, files: Decoded, batches: list[list[Item]], num_workers: int, pin: bool) -> Iterator[Tensor]:
         """One pass. Raises `UserError` for a bad file.
 
@@ -116,7 +122,7 @@ class _Stream:
             yield images
 
     def close(self) -> None:
-        """End the workers now: a traceback would keep them, and wait for them when it is collected."""
+        """End the workers now: whoever collects them together with others, as in a traceback, waits for seconds."""
         del self._loader
 
 

@@ -1,4 +1,5 @@
 import copy
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,16 @@ def test_a_bad_file_is_an_error_of_its_pass_alone() -> None:
     with pytest.raises(UserError, match=r"bad\.png cannot be read"):
         list(streams.batches(files, [[(0, None)], [(1, None)], [(2, None)]], 1, False))
     assert seen(streams.batches(files, [[(2, None)], [(0, None)]], 1, False))[1] == [2, 0]
+    streams.close()
+
+
+def test_closed_streams_have_no_processes_left_and_start_others() -> None:
+    streams = Streams()
+    processes, _ = seen(streams.batches(FILES, ORDER, 2, False))
+    assert processes <= {child.pid for child in multiprocessing.active_children()}
+    streams.close()
+    assert not processes & {child.pid for child in multiprocessing.active_children()}
+    assert not processes & seen(streams.batches(FILES, ORDER, 2, False))[0]
 
 
 def test_a_copy_has_no_workers_yet_and_no_pass_needs_none() -> None:
