@@ -82,10 +82,10 @@ class Mean(Metric):
         self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
         self.add_state("steps", torch.zeros(()), dist_reduce_fx="sum")
 
-    def update(self, value: Tensor) -> None:
-        """Count the number of one step."""
-        self.total = self.total + value.detach()
-        self.steps = self.steps + 1
+    def update(self, value: Tensor, weight: float = 1) -> None:
+        """Count the number of one step, or one that is itself the mean of so many."""
+        self.total = self.total + value.detach() * weight
+        self.steps = self.steps + weight
 
     def compute(self) -> Tensor:
         """The mean so far."""

@@ -34,11 +34,11 @@ class Progress(pl.callbacks.RichProgressBar):
         now = time.monotonic()
         if trainer.training and self._shown[1] and now - self._shown[0] < self.seconds:
             return self._shown[1]
-        metrics = {
-            name.removeprefix("step/").replace("accuracy", "acc"): value
-            for name, value in super().get_metrics(trainer, pl_module).items()
-            if name != "v_num"
-        }
+        found = {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+        if isinstance(pl_module, SearchModule):
+            losses = {name: value for name, value in pl_module.newest.items() if name.startswith("step/loss")}
+            found = {name: float(value) for name, value in losses.items()} | found
+        metrics = {name.removeprefix("step/").replace("accuracy", "acc"): value for name, value in found.items()}
         if isinstance(pl_module, SearchModule):
             metrics["genotype"] = self._genotype
         self._shown = (now, metrics)

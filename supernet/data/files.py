@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import os
 import sys
@@ -12,19 +11,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from supernet import seeds
 from supernet.data.decoding import Decoder
 from supernet.data.pixels import InMemory, Pixels
+from supernet.data.streaming import Decoded, Streams
 from supernet.data.views import Views
-from supernet.errors import UserError
 
 MOST_WORKERS = 8
 QUIET_SECONDS = 2.0  # only decoding that takes longer shows a progress bar
@@ -44,6 +40,7 @@ class Files(Pixels):
         views: what differs from pass to pass; None for nothing. Such images are never kept in memory.
         device: where batches go.
         seed: of the views in the next passes; None for the images as they are.
+        streams: the workers that decode in every pass, for all that has the same files.
     """
 
     paths: Sequence[Path]
@@ -53,6 +50,7 @@ class Files(Pixels):
     views: Views | None = None
     device: torch.device = CPU
     seed: int | None = None
+    streams: Streams = dataclasses.field(default_factory=Streams, compare=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -64,7 +62,8 @@ class Files(Pixels):
 
     def take(self, positions: Tensor) -> Files:
         """The files at these positions."""
-        return dataclasses.replace(self, paths=[self.paths[position] for position in positions.tolist()])
+        paths = [self.paths[position] for position in positions.tolist()]
+        return dataclasses.replace(self, paths=paths, streams=Streams())
 
     def ready(self) -> Pixels:
         """The decoded images where they fit in memory, else these files."""
@@ -81,25 +80,22 @@ class Files(Pixels):
 
     def batches(self, order: Tensor, batch_size: int) -> Iterator[Tensor]:
         """The images at positions ``order``; workers decode ahead. Raises `UserError` for a bad file."""
-        loader = DataLoader(
-            _Decoded(self),
-            batch_sampler=[chunk.tolist() for chunk in order.split(batch_size) if len(chunk)],
-            collate_fn=_as_it_is,
-            num_workers=self.num_workers,
-            pin_memory=self.device.type == "cuda",
-            generator=torch.Generator(),  # else it would draw from the global one
-        )
-        for images in loader:
-            if isinstance(images, UserError):
-                raise images
+        batches = [[(position, self.seed) for position in chunk.tolist()] for chunk in order.split(batch_size)]
+        files = Decoded(self.paths, self.decoder, self.views)
+        batches = [batch for batch in batches if batch]
+        for images in self.streams.batches(files, batches, self.num_workers, self.device.type == "cuda"):
             yield images.to(self.device, non_blocking=True)
+
+    def release(self) -> None:
+        """End the workers."""
+        self.streams.close()
 
     def sample(self) -> Tensor:
         """At most 10,000 of them."""
         return torch.tensor(evenly(len(self), STATISTICS_IMAGES))
 
     def _decode_all(self) -> Tensor:
-        images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8, memory_format=torch.channels_last)
 
         def decode(position: int) -> None:
             images[position] = self.decoder(self.paths[position])
@@ -108,30 +104,6 @@ class Files(Pixels):
             for _ in _shown(pool.map(decode, range(len(self))), len(self)):
                 pass
         return images
-
-
-class _Decoded(Dataset[Tensor]):
-    """Decodes a batch at a time; a failure is returned, because a worker would wrap a raised one in its traceback."""
-
-    def __init__(self, files: Files) -> None:
-        self.files = files
-
-    def __getitems__(self, positions: list[int]) -> Tensor | UserError:
-        try:
-            return torch.stack([self._decode(position) for position in positions])
-        except UserError as error:
-            return UserError(str(error))
-
-    def _decode(self, position: int) -> Tensor:
-        files = self.files
-        view = None
-        if files.views is not None and files.seed is not None:
-            view = functools.partial(files.views, seed=seeds.derive(files.seed, position))
-        return files.decoder(files.paths[position], view)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
 
 
 def _shown(steps: Iterator[None], total: int) -> Iterator[None]:

@@ -127,6 +127,11 @@ class Images:
         self._train = Labelled(self._train.pixels.to(self.device), self._train.labels)
         self._test = Labelled(self._test.pixels.to(self.device), self._test.labels)
 
+    def release(self) -> None:
+        """End the processes that decode, if any; the next pass starts them anew."""
+        self._train.pixels.release()
+        self._test.pixels.release()
+
     def positions(self, split: Split) -> Tensor:
         """Which images of the training set (of the test set for ``test``) the split has, ascending.
 

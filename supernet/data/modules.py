@@ -28,6 +28,10 @@ class ImageData(pl.LightningDataModule):
         self.images.share(Part(self.trainer.global_rank, self.trainer.world_size))
         self.images.dtype = torch.float64 if self.trainer.precision == "64-true" else torch.float32
 
+    def teardown(self, stage: str) -> None:
+        """The trainer has done its passes."""
+        self.images.release()
+
     def epoch(self) -> int:
         """The trainer's current epoch."""
         assert self.trainer is not None

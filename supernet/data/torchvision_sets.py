@@ -81,4 +81,4 @@ class TorchvisionImages(Images):
 
 def _labelled(contents: Contents) -> Labelled:
     pixels, labels, _ = contents
-    return Labelled(InMemory(pixels.contiguous()), labels.long())
+    return Labelled(InMemory(pixels), labels.long())

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 Draws = Tensor
@@ -52,16 +51,22 @@ class Augmentation:
 def crop_and_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, padding: int) -> Tensor:
     """Cut the window at ``(top, left)`` from each zero-padded image and mirror it where ``flip`` is not 0.
 
-    ``images`` is ``(batch, channels, h, w)``, the others ``(batch,)``; one gather does both, and the result is in
-    channels-last memory order.
+    ``images`` is ``(batch, channels, h, w)``, the others ``(batch,)``. The rows of all windows are copied whole, from
+    the images and their mirror images side by side; the result is in channels-last memory order.
     """
-    height, width = images.shape[-2:]
-    padded = F.pad(images, [padding] * 4).permute(0, 2, 3, 1)
-    image = torch.arange(len(images), device=images.device)
-    column = torch.arange(width, device=images.device)
-    rows = top[:, None] + torch.arange(height, device=images.device)
-    columns = left[:, None] + torch.where(flip[:, None] > 0, width - 1 - column, column)
-    return padded[image[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    count, channels, height, width = images.shape
+    rows, columns = height + 2 * padding, width + 2 * padding
+    padded = images.new_zeros(2, count, rows, columns, channels)
+    middle = padded[:, :, padding : padding + height, padding : padding + width]
+    middle[0], middle[1] = images.permute(0, 2, 3, 1), images.flip(3).permute(0, 2, 3, 1)
+
+    mirrored = flip > 0
+    image = torch.arange(count, device=images.device) + count * mirrored
+    row = (image * rows + top)[:, None] + torch.arange(height, device=images.device)
+    column = torch.where(mirrored, 2 * padding - left, left)
+    first = row * columns + column[:, None]  # the pixel that each row of a window begins with: (batch, h)
+    strips = padded.flatten().unfold(0, width * channels, channels)  # all that could begin with each pixel: a view
+    return strips.index_select(0, first.flatten()).view(count, height, width, channels).permute(0, 3, 1, 2)
 
 
 def normalize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -69,8 +74,12 @@ def normalize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
     ``images`` is uint8 ``(batch, channels, h, w)``; ``mean`` and ``std`` are ``(channels,)``, with white as 1.
     """
+    count, channels, height, width = images.shape
     images = images.to(torch.float32, memory_format=torch.channels_last)  # a copy: uint8 is never float32
-    return images.sub_(255 * mean[:, None, None]).div_(255 * std[:, None, None])
+    rows = images.permute(0, 2, 3, 1).view(count, height, width * channels)  # long ones: three values are no vector
+    shift, scale = ((255 * values).expand(width, channels).reshape(-1) for values in (mean, std))
+    rows.sub_(shift).div_(scale)
+    return images
 
 
 def cut_out(images: Tensor, y: Tensor, x: Tensor, length: int) -> Tensor:

@@ -88,6 +88,7 @@ class SearchModule(pl.LightningModule):
 
     Attributes:
         weights: the parameters of the network.
+        newest: the last value of everything that is measured in a single step of this epoch, on the device.
 
     Logged, accuracies as fractions: in training ``loss/*`` and ``accuracy/*`` of the two halves (``weights``,
     ``alphas``); in validation on the held-out half those of the ``supernet`` under its mean mixture, the accuracy of
@@ -151,7 +152,10 @@ class SearchModule(pl.LightningModule):
         self._use(network)
         metric = functools.partial(MulticlassAccuracy, space.num_classes, average="micro", validate_args=False)
         self.accuracies = nn.ModuleDict({name: metric() for name in (*LEVELS, "supernet", "discretized")})
-        self.losses = nn.ModuleDict({name: averages.Mean() for name in LEVELS})
+        self.losses = nn.ModuleDict({name: averages.Mean() for name in (*LEVELS, "supernet")})
+        self.newest: dict[str, Tensor] = {}
+        self._measured: list[str] = []  # the levels with a mean in this epoch
+        self._told: list[str] = []  # those of them that the trainer knows of
         self._batch = 0  # the number of the current one, for messages
         self._discretized: list[Network] = []  # a list, so that it is not a part of this module's state
 
@@ -280,6 +284,7 @@ class SearchModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Make whatever this epoch draws from the global generator a function of (seed, epoch)."""
+        self.newest, self._measured, self._told = {}, [], []
         torch.manual_seed(seeds.derive(self.seed, seeds.EPOCH, self.current_epoch))
         for name, optimizer in zip(LEVELS, self.trainer.optimizers, strict=True):
             self.log(f"lr/{name}", optimizer.param_groups[0]["lr"])
@@ -316,7 +321,7 @@ class SearchModule(pl.LightningModule):
                 grads = self.formulation.weight_grads(tracked, train, valid)
                 stepped = self._step_weights(weight_optimizer, grads)
         if stepped:
-            self._log_step(seen, {"weights": train, "alphas": valid})
+            self._measure(seen, {"weights": train, "alphas": valid})
         else:
             torch._foreach_copy_(self._running(), before)  # it may have seen what is not finite
 
@@ -421,7 +426,7 @@ class SearchModule(pl.LightningModule):
         if self.cost is not None:
             expected = self.cost.expected(self.alphas.expected(alphas))
             penalty = penalty + self.cost.term(expected)
-            self.log(f"step/cost_{self.cost.unit}", expected.detach())
+            self.newest[f"step/cost_{self.cost.unit}"] = expected.detach()
         pulls = gradients.grad(penalty, alphas) if penalty.requires_grad else [torch.zeros_like(a) for a in alphas]
         for alpha, grad, pull in zip(alphas, grads, pulls, strict=True):
             alpha.grad = grad + pull
@@ -438,10 +443,10 @@ class SearchModule(pl.LightningModule):
         return True
 
     def _refused(self, level: str, norm: Tensor) -> bool:
-        """Whether a step with a gradient of this norm must not be done; log the norm if it may."""
+        """Whether a step with a gradient of this norm must not be done; note the norm if it may."""
         refused = self.guard.refuses(level, norm, self.current_epoch, self._batch)
         if not refused:
-            self.log(f"step/gradient_norm_{level}", norm)
+            self.newest[f"step/gradient_norm_{level}"] = norm
         return refused
 
     def on_train_epoch_end(self) -> None:
@@ -469,12 +474,14 @@ class SearchModule(pl.LightningModule):
         """The supernet under the mixture that is judged, and the discretized architecture with inherited weights."""
         images, labels = batch
         logits = self.network(images, self._mixture.weights, self._mixture.edges)
-        self.log("loss/supernet", F.cross_entropy(logits, labels), batch_size=len(labels), sync_dist=True)
+        self._loss("supernet").update(F.cross_entropy(logits, labels), len(labels))
         self._accuracy("supernet").update(logits, labels)
         self._accuracy("discretized").update(self._discretized[0](images), labels)
 
     def on_validation_epoch_end(self) -> None:
-        """Log both accuracies and their difference."""
+        """Log the loss, both accuracies and their difference."""
+        self.log("loss/supernet", self._loss("supernet").compute())
+        self._loss("supernet").reset()
         supernet, discretized = (self._accuracy(name).compute() for name in ("supernet", "discretized"))
         self.log("accuracy/supernet", supernet, prog_bar=True)
         self.log("accuracy/discretized", discretized, prog_bar=True)
@@ -490,11 +497,27 @@ class SearchModule(pl.LightningModule):
     def _accuracy(self, name: str) -> MulticlassAccuracy:
         return cast(MulticlassAccuracy, self.accuracies[name])
 
-    def _log_step(self, seen: Seen, batches: dict[str, Batch]) -> None:
+    def _loss(self, name: str) -> averages.Mean:
+        return cast(averages.Mean, self.losses[name])
+
+    def _measure(self, seen: Seen, batches: dict[str, Batch]) -> None:
         for level, (loss, logits) in seen.items():
-            self.log(f"step/loss_{level}", loss, prog_bar=True)
-            mean = cast(averages.Mean, self.losses[level])
-            mean.update(loss)
-            self.log(f"loss/{level}", mean, on_step=False, on_epoch=True)
+            self.newest[f"step/loss_{level}"] = loss
+            self._loss(level).update(loss)
             self._accuracy(level).update(logits, batches[level][1])
+            if level not in self._measured:
+                self._measured.append(level)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log what somebody reads: a call takes as long as some layers, and a bar's values a wait for the device.
+
+        The trainer reads the means at the end of the epoch, so it needs to know of each once; the values of a step are
+        for the logger, every so many of them. `supernet.callbacks.progress` looks at `newest` when it needs them.
+        """
+        for level in (level for level in self._measured if level not in self._told):
+            self.log(f"loss/{level}", self._loss(level), on_step=False, on_epoch=True)
             self.log(f"accuracy/{level}", self._accuracy(level), on_step=False, on_epoch=True, prog_bar=True)
+            self._told.append(level)
+        if self.trainer._logger_connector.should_update_logs:
+            for name, value in self.newest.items():
+                self.log(name, value)

@@ -44,11 +44,8 @@ def test_the_term_is_logged_in_its_unit(name, space):
     cost = build("cost", name, space=space, image=IMAGE)
     search = module(space=space, cost=cost)
     before = expected(search, cost)
-    logged = {}
-    steps(search, [])
-    search.log = lambda key, value, **_: logged.setdefault(key, value)
-    search.training_step(random_batches(1, torch.float32)[0], 0)
-    assert float(logged[f"step/cost_{name}"]) == pytest.approx(before)
+    steps(search.float(), random_batches(1, torch.float32))
+    assert float(search.newest[f"step/cost_{name}"]) == pytest.approx(before)
 
 
 @pytest.mark.parametrize("name", COUNTED)

@@ -33,13 +33,13 @@ def images(**arguments) -> Synthetic:
     return Synthetic(**({"num_classes": 3, "size": 8, "num_images": 48, "batch_size": 8} | arguments))
 
 
-def fit(search: SearchModule, epochs: int = 1, **arguments) -> pl.Trainer:
+def fit(search: SearchModule, epochs: int = 1, data: dict | None = None, **arguments) -> pl.Trainer:
     options = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = pl.Trainer(
         max_epochs=epochs, enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
-        **options, **arguments,
+        **options | arguments,
     )  # fmt: skip
-    trainer.fit(search, SearchData(images()))
+    trainer.fit(search, SearchData(images(**(data or {}))))
     return trainer
 
 

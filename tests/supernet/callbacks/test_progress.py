@@ -1,8 +1,10 @@
 from types import SimpleNamespace
 
 import pytorch_lightning as pl
+import torch
 
 from supernet.callbacks.progress import Progress
+from tests.supernet.searches import module, random_batches, steps
 
 
 def test_the_device_is_read_only_now_and_then(monkeypatch):
@@ -20,3 +22,12 @@ def test_the_device_is_read_only_now_and_then(monkeypatch):
     trainer.training = False  # the end of an epoch is always read
     bar.get_metrics(trainer, None)
     assert len(reads) == 2
+
+
+def test_the_losses_of_the_newest_step_are_shown_beside_what_is_logged(monkeypatch):
+    monkeypatch.setattr(pl.callbacks.RichProgressBar, "get_metrics", lambda *_: {"accuracy/alphas": 0.5})
+    search = module()
+    steps(search.float(), random_batches(1, torch.float32))
+    shown = Progress().get_metrics(SimpleNamespace(training=True), search)
+    assert list(shown) == ["loss_alphas", "loss_weights", "acc/alphas", "genotype"]
+    assert shown["loss_weights"] == float(search.newest["step/loss_weights"]) > 0

@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,25 @@ def test_the_view_of_a_file_follows_from_the_seed_and_its_position_alone(paths: 
     for different in (plain, other):
         assert (one != different).flatten(1).any(1).float().mean() > 0.9
     assert torch.equal(torch.cat(list(Files(paths, DECODER, 0, 0).batches(torch.arange(COUNT), 5))), plain)
+
+
+def test_passes_over_some_files_share_workers_until_they_are_released_and_other_files_have_their_own(
+    paths: list[Path],
+) -> None:
+    files = Files(paths, DECODER, 0, 1)
+    children = set(multiprocessing.active_children())
+
+    def workers(*some: Files) -> int:
+        for one in some:
+            list(one.batches(torch.arange(2), 1))
+        return len(set(multiprocessing.active_children()) - children)
+
+    assert workers(files, files.varied(1), files.to(torch.device("cpu")), files) == 1
+    other = files.take(torch.tensor([3, 4]))
+    assert workers(other) == 2
+    for one in (files, other):
+        one.release()
+    assert workers() == 0
 
 
 def test_files_without_views_do_not_vary(paths: list[Path]) -> None:

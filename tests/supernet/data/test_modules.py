@@ -152,6 +152,13 @@ def test_training_uses_the_whole_training_set_and_tests_on_the_test_set(tmp_path
         assert torch.equal(module.record[key][1], answers)
 
 
+def test_processes_that_decode_end_with_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, released = images(batch_size=10), []
+    monkeypatch.setattr(source, "release", lambda: released.append(1))
+    trainer(tmp_path, max_epochs=1).fit(Recorder(), TrainData(source))
+    assert released == [1]
+
+
 def test_a_batch_that_is_too_large_is_refused_before_the_trainer_starts() -> None:
     with pytest.raises(UserError, match=r"data\.batch_size=16, .*'train'.* has 15 images"):
         SearchData(images(batch_size=16))

@@ -1,6 +1,7 @@
 import functools
 
 import pytest
+import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -387,3 +388,55 @@ def test_validation_of_mixtures_uses_the_running_statistics():
     search = module(Softmax())
     assert torch.equal(search.alphas.judged().weights["cell"], search.alphas.mean().weights["cell"])
     assert not search.relaxation.batch_statistics
+
+
+# ------------------------------------------------------------------------------------------------------------ logging
+
+
+class Recorder(pl.loggers.CSVLogger):
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__("unused")
+        self.points: list[tuple[int, dict[str, float]]] = []
+
+    def log_metrics(self, metrics, step=None) -> None:
+        self.points.append((step, dict(metrics)))
+
+    def save(self) -> None: ...
+
+
+def test_values_of_a_step_are_logged_every_so_many_steps_and_means_once_an_epoch():
+    search, recorder, calls = module(), Recorder(), []
+    log = search.log
+    search.log = lambda name, *arguments, **options: (calls.append(name), log(name, *arguments, **options))
+    fit(search, epochs=2, logger=recorder, log_every_n_steps=2)  # of three batches an epoch
+    steps = {step: values for step, values in recorder.points if "step/loss_weights" in values}
+    assert list(steps) == [1, 3, 5]
+    names = {"step/loss_weights", "step/loss_alphas", "step/gradient_norm_weights", "step/gradient_norm_alphas"}
+    assert all(set(values) == names | {"epoch"} for values in steps.values())
+    assert [step for step, values in recorder.points if "loss/weights" in values] == [2, 5]
+    assert calls.count("loss/alphas") == calls.count("accuracy/weights") == 2
+    assert calls.count("step/loss_weights") == 3
+
+
+def test_the_logged_means_are_those_of_all_steps_of_the_epoch():
+    search, seen = module(), []
+    measure = search._measure
+    search._measure = lambda found, batches: (seen.append(found), measure(found, batches))
+    trainer = fit(search, epochs=2)
+    for level in ("weights", "alphas"):
+        expected = torch.stack([found[level][0] for found in seen[-3:]]).mean()
+        assert float(trainer.callback_metrics[f"loss/{level}"]) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_the_loss_of_the_validation_is_the_mean_over_images_though_the_last_batch_is_smaller():
+    search = module()
+    trainer = fit(search, data={"batch_size": 7})
+    with torch.no_grad():
+        logits, labels = zip(
+            *((search.eval().network(x, search.mixture()), y) for x, y in images(batch_size=7).batches("valid")),
+            strict=True,
+        )
+    expected = F.cross_entropy(torch.cat(logits), torch.cat(labels))
+    assert float(trainer.callback_metrics["loss/supernet"]) == pytest.approx(float(expected), rel=1e-5)
