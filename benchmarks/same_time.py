@@ -3,9 +3,10 @@
     python -m benchmarks.same_time --data data.root=/path/to/images data.size=16 data.num_images=10000 --jobs 2
     python -m benchmarks.same_time --space darts --data ...
 
-The budget is what ``--epochs`` epochs take without a warm start. A short search (``probe``) with each warm start tells
-what its filter and an epoch of the supernet it leaves take; its searches get as many epochs as fit, rounded to the
-nearest whole number. All processes have the same number of threads, and the filters no more workers than that.
+The budget is what ``--epochs`` epochs take without a warm start. Two short searches (``probe``) with each warm start
+tell what its filter and an epoch of the supernet it leaves take; its searches get as many epochs as fit, rounded to the
+nearest whole number. Time is that of the processor, which other work on the machine does not change; all processes have
+the same number of threads, and the filters no more workers than that.
 
 On NAS-Bench-201 what is found is judged by its table. DARTS's space has none: there each network that is found is
 trained for a few epochs, all alike.
@@ -13,10 +14,8 @@ trained for a few epochs, all alike.
 
 from __future__ import annotations
 
-import csv
 import json
-import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ SEARCHES = {
 }
 WARM_STARTS = ("none", "kernel", "meco", "knas", "random", "parameters", "live_convolutions", "largest", "rule")
 MANY = ("none", "kernel")  # with all seeds; the others with the first three
-PROBED = 3  # epochs of a probe; the first is left out of the mean
+PROBED = (1, 3)  # epochs of the probes
 
 
 @dataclass(frozen=True)
@@ -82,21 +81,25 @@ def main() -> None:
         filtered = (f"warm_start={warm}", *(f"warm_start.{one}" for one in further))
         return (*SEARCHES[search], *task.settings, *filtered, *args.data, f"seed={seed}", f"epochs={epochs}")
 
+    def probe(search: str, warm: str, length: int) -> None:
+        run(settings(search, warm, args.seeds[0], length), place(search, warm, f"probe_{length}"), args.threads)
+
     def whole(search: str, warm: str, seed: int) -> None:
         run(settings(search, warm, seed, epochs[search, warm]), place(search, warm, seed), args.threads)
         if task.training:
             train((*task.training, *args.data, f"seed={seed}"), place(search, warm, seed), args.threads)
 
     with ThreadPoolExecutor(args.jobs) as pool:
-        probes = [(search, warm) for search in SEARCHES for warm in dict.fromkeys(("none", *args.warm_starts))]
-        list(
-            pool.map(lambda one: run(settings(*one, args.seeds[0], PROBED), place(*one, "probe"), args.threads), probes)
-        )
+        kinds = [(search, warm) for search in SEARCHES for warm in dict.fromkeys(("none", *args.warm_starts))]
+        probes = [(*kind, length) for kind in kinds for length in PROBED]
+        list(pool.map(lambda one: probe(*one), probes))
         epochs = {}
-        for search, warm in probes:
-            filtering, each = timing(place(search, warm, "probe"))
-            budget = budget_epochs * timing(place(search, "none", "probe"))[1]
-            epochs[search, warm] = max(1, round((budget - filtering) / each))
+        for search, warm in kinds:
+            (start, each), (without, unfiltered) = (
+                timing([place(search, name, f"probe_{length}") for length in PROBED]) for name in (warm, "none")
+            )
+            filtering = start - without
+            epochs[search, warm] = max(1, round((budget_epochs * unfiltered - filtering) / each))
             print(f"{search}, {warm}: {filtering:.1f} s + {epochs[search, warm]} x {each:.2f} s", flush=True)
         runs = [
             (search, warm, seed)
@@ -119,13 +122,11 @@ def main() -> None:
     print(text)
 
 
-def timing(folder: Path) -> tuple[float, float]:
-    """Seconds of the filter, and mean seconds of an epoch after the first."""
-    with (folder / "history.csv").open(newline="") as file:
-        seconds = [float(line["seconds"]) for line in csv.DictReader(file)]
-    report = folder / "warm_start.json"
-    filtering = json.loads(report.read_text())["seconds"] if report.exists() else 0.0
-    return filtering, statistics.mean(seconds[1:])
+def timing(probes: Sequence[Path]) -> tuple[float, float]:
+    """Processor seconds of everything but the epochs, and of an epoch, from searches of `PROBED` epochs."""
+    first, second = (json.loads((folder / "usage.json").read_text())["processor"] for folder in probes)
+    each = (second - first) / (PROBED[1] - PROBED[0])
+    return first - PROBED[0] * each, each
 
 
 if __name__ == "__main__":

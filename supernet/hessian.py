@@ -26,7 +26,8 @@ def hessian_product(loss: Callable[[Sequence[Tensor]], Tensor], point: Sequence[
     """
     inputs = leaves(point)
     sizes = [x.numel() for x in inputs]
-    slopes = grad(loss(inputs), inputs, create_graph=True)
+    with torch.compiler.set_stance("force_eager"):  # compiled code cannot be differentiated twice
+        slopes = grad(loss(inputs), inputs, create_graph=True)
 
     def product(vector: Tensor) -> Tensor:
         parts = [part.to(x).view_as(x) for part, x in zip(vector.split(sizes), inputs, strict=True)]

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+DEVICES = ("cpu", "cuda")
+"""Where torch has fused kernels for all of them."""
+
 
 def fused(factory: Callable[..., Optimizer], parameters: Iterable[Tensor]) -> Optimizer:
     """The optimizer of these parameters, with ``fused=True`` where it can do that and the factory does not say.
@@ -20,9 +23,11 @@ def fused(factory: Callable[..., Optimizer], parameters: Iterable[Tensor]) -> Op
     step.
     """
     given = factory if isinstance(factory, functools.partial) else functools.partial(factory)
-    if "fused" in inspect.signature(given.func).parameters and "fused" not in given.keywords:
+    tensors = list(parameters)
+    known = "fused" in inspect.signature(given.func).parameters and "fused" not in given.keywords
+    if known and all(tensor.device.type in DEVICES for tensor in tensors):
         given = functools.partial(given, fused=True)
-    optimizer = given(parameters)
+    optimizer = given(tensors)
     if any(group.get("fused") for group in optimizer.param_groups):
         optimizer.register_step_pre_hook(_align)
     return optimizer

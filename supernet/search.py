@@ -98,6 +98,7 @@ def searched(run: Run) -> float:
             max_skipped_steps=cfg.max_skipped_steps,
             recompute=cfg.recompute,
             arch_precision=cfg.arch_precision,
+            compiled=cfg.compile,
         )
 
     module = assemble(space)

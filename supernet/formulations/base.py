@@ -88,9 +88,11 @@ class Formulation(ABC):
     Attributes:
         simultaneous: True where alpha and w move at once, with gradients at the same point from `joint_grads`; False
             where alpha moves first and w sees the new alpha (the order of the DARTS code).
+        differentiates_twice: True where gradients are differentiated in turn.
     """
 
     simultaneous: bool = False
+    differentiates_twice: bool = False
 
     @abstractmethod
     def arch_grads(self, problem: Problem, train: Batch, valid: Batch) -> Gradients:

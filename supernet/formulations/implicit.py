@@ -42,6 +42,7 @@ class Implicit(Formulation):
             raise ValueError(f"terms {terms}: the Neumann series cannot have a negative number of terms")
         self.terms = terms
         self.finite_differences = finite_differences
+        self.differentiates_twice = not finite_differences
         self.epsilon = epsilon
 
     def arch_grads(self, problem: Problem, train: Batch, valid: Batch) -> Gradients:

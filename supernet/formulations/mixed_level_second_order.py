@@ -38,6 +38,7 @@ class MixedLevelSecondOrder(Formulation):
         self.lambda_train = lambda_train
         self.lambda_val = lambda_val
         self.finite_differences = finite_differences
+        self.differentiates_twice = not finite_differences
         self.epsilon = epsilon
 
     def arch_grads(self, problem: Problem, train: Batch, valid: Batch) -> Gradients:

@@ -24,6 +24,7 @@ class SecondOrder(Formulation):
 
     def __init__(self, finite_differences: bool = True, epsilon: float = 0.01) -> None:
         self.finite_differences = finite_differences
+        self.differentiates_twice = not finite_differences
         self.epsilon = epsilon
 
     def arch_grads(self, problem: Problem, train: Batch, valid: Batch) -> Gradients:

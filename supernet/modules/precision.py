@@ -43,7 +43,7 @@ def check_precision(
 
 def half(device: torch.device) -> bool:
     """Whether what is computed now is computed in half precision."""
-    return torch.is_autocast_enabled(device.type)
+    return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
 
 
 def full_precision(device: torch.device) -> torch.autocast:

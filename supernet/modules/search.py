@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, TypedDict, cast
@@ -25,6 +26,7 @@ from supernet.alphas import Alphas, Mixture
 from supernet.costs.base import CostTerm
 from supernet.errors import UserError
 from supernet.formulations.base import Batch, Formulation, Problem
+from supernet.modules.compilation import compile_cells, obstacle, release
 from supernet.modules.finite import Guard
 from supernet.modules.precision import FULL, check_precision, cosine, full_precision, half
 from supernet.modules.structure import forget, replace_parameters, transfer, transfer_optimizer
@@ -32,6 +34,8 @@ from supernet.optimizers import fused
 from supernet.perturbations.base import Perturbation
 from supernet.relaxations.base import Relaxation
 from supernet.seeds import global_generator
+
+log = logging.getLogger("supernet")
 
 OBJECTIVES = ("accuracy/supernet", "accuracy/discretized", "loss/supernet")  # measured wherever a supernet is trained
 LEVELS = ("weights", "alphas")  # the training half moves the weights, the validation half the alphas
@@ -85,6 +89,7 @@ class SearchModule(pl.LightningModule):
         recompute: what of the supernet is computed anew for the gradients, for less memory; None for nothing.
         arch_precision: of the alphas' gradients where the weights' are computed in ``bf16-mixed``: ``32-true``, in
             passes of their own, or the same. Then the cosine of the angle to the former is logged in every epoch.
+        compiled: compile the cells, where relaxation and formulation allow that.
 
     Attributes:
         weights: the parameters of the network.
@@ -114,6 +119,7 @@ class SearchModule(pl.LightningModule):
         max_skipped_steps: int = 0,
         recompute: Recomputed | None = None,
         arch_precision: str = FULL,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         check_combination(relaxation, perturbation, cost)
@@ -134,6 +140,10 @@ class SearchModule(pl.LightningModule):
         self.guard = Guard(max_skipped_steps)
         self.recompute = recompute
         self.arch_precision = arch_precision
+        self.compiled = compiled
+        if compiled and (why := obstacle(relaxation, formulation)):
+            log.warning("compile=true: going on without, because %s", why)
+            self.compiled = False
         self.stage_start = 0  # the epoch in which the current stage began
         self.found: Architecture | None = None  # what a callback chose as the result
 
@@ -230,6 +240,8 @@ class SearchModule(pl.LightningModule):
         self.network: Network = network.to(memory_format=torch.channels_last)
         self.network.train(self.training)
         self.network.recompute(self.recompute)
+        if self.compiled:
+            compile_cells(self.network)
         self._names = [name for name, _ in self.network.named_parameters()]
         self.weights = list(self.network.parameters())
         self._norms = [layer for layer in self.network.modules() if isinstance(layer, nn.BatchNorm2d)]
@@ -267,9 +279,9 @@ class SearchModule(pl.LightningModule):
         check_precision(self.trainer.precision, self.formulation, self.arch_precision)
         if self.trainer.world_size != averages.processes():
             raise UserError("a search in several processes averages its gradients itself; use trainer=ddp")
-        if self.recompute and getattr(self.trainer.strategy, "sync_batchnorm", False):
+        if (self.recompute or self.compiled) and getattr(self.trainer.strategy, "sync_batchnorm", False):
             raise UserError(
-                f"recompute={self.recompute} with trainer.sync_batchnorm=true would exchange statistics in a backward; "
+                "recompute and compile do not know of the statistics that trainer.sync_batchnorm=true exchanges; "
                 "leave one of them out"
             )
 
@@ -281,6 +293,10 @@ class SearchModule(pl.LightningModule):
             options["weight_decay"] = self.relaxation.weight_decay
         arch = fused(functools.partial(self.arch_optimizer.func, **options), list(self.alphas.parameters()))
         return [weights, arch], [self.scheduler(weights)]
+
+    def on_fit_end(self) -> None:
+        """What follows, such as single paths, is run as it comes."""
+        release(self.network)
 
     def on_train_epoch_start(self) -> None:
         """Make whatever this epoch draws from the global generator a function of (seed, epoch)."""

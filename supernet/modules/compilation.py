@@ -1,0 +1,38 @@
+"""Compiled supernets: each cell by itself, in place, so that nothing else and no name in a checkpoint changes."""
+
+from __future__ import annotations
+
+import torch
+
+from search_spaces.network import Network
+from supernet.formulations.base import Formulation
+from supernet.relaxations.base import Relaxation
+
+VARIANTS = 256
+"""Graphs at most: each kind of cell has one for each pass that differs in its statistics or in what has gradients."""
+
+
+def obstacle(relaxation: Relaxation, formulation: Formulation) -> str | None:
+    """Why a search with these cannot be compiled; None where it can."""
+    if formulation.differentiates_twice:
+        return (
+            f"{type(formulation).__name__} differentiates gradients, which compiled code cannot; "
+            "formulation.finite_differences=true can be compiled"
+        )
+    if relaxation.sparse:
+        return f"{type(relaxation).__name__} runs other operations in each step, and each would be compiled anew"
+    return None
+
+
+def compile_cells(network: Network, backend: str = "inductor") -> None:
+    """Let each cell of a network be compiled when it is first run in some way."""
+    config = torch._dynamo.config
+    config.recompile_limit = max(config.recompile_limit, VARIANTS)
+    for cell in network.cells:
+        cell.compile(backend=backend, dynamic=False)
+
+
+def release(network: Network) -> None:
+    """Run its cells as they are again."""
+    for cell in network.cells:
+        cell._compiled_call_impl = None
