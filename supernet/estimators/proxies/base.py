@@ -105,11 +105,11 @@ class Proxy(Measured):
         return tuple(value if math.isfinite(value) else -math.inf for value in total)
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:
-        """Batch ``number`` of what networks are shown. What are not images gets labels in turn."""
+        """Batch ``number`` of what networks are shown, channels last. What are not images gets labels in turn."""
         if self.input == "images":
             images, labels = self.task.samples.batch(self.batch_size, number, self.task.device)
-            return images.to(self.dtype), labels
-        shape = (self.batch_size, *self.task.samples.image)
-        labels = torch.arange(self.batch_size) % self.task.samples.num_classes
-        images = torch.ones(shape) if self.input == "ones" else torch.randn(shape)
-        return images.to(self.task.device, self.dtype), labels.to(self.task.device)
+        else:
+            shape = (self.batch_size, *self.task.samples.image)
+            labels = (torch.arange(self.batch_size) % self.task.samples.num_classes).to(self.task.device)
+            images = torch.ones(shape) if self.input == "ones" else torch.randn(shape)
+        return images.to(self.task.device, self.dtype, memory_format=torch.channels_last), labels
