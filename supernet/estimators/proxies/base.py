@@ -112,11 +112,12 @@ class Proxy(Measured):
         return tuple(mean if math.isfinite(mean) else -math.inf for mean in means)
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:
-        """Batch ``number`` of what networks are shown, channels last. What are not images gets labels in turn."""
+        """Batch ``number`` of what networks are shown. What are not images gets labels in turn."""
         if self.input == "images":
             images, labels = self.task.samples.batch(self.batch_size, number, self.task.device)
-        else:
-            shape = (self.batch_size, *self.task.samples.image)
-            labels = (torch.arange(self.batch_size) % self.task.samples.num_classes).to(self.task.device)
-            images = torch.ones(shape) if self.input == "ones" else torch.randn(shape)
-        return images.to(self.task.device, self.dtype, memory_format=torch.channels_last), labels
+            return images.to(self.dtype), labels
+        shape = (self.batch_size, *self.task.samples.image)
+        labels = torch.arange(self.batch_size) % self.task.samples.num_classes
+        noise = self.input == "noise"
+        images = torch.randn(shape).to(memory_format=torch.channels_last) if noise else torch.ones(shape)
+        return images.to(self.task.device, self.dtype), labels.to(self.task.device)
