@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import datasets, transforms
 from torchvision.transforms import functional
 
-from benchmarks.step import RESULTS, processor, timed
+from benchmarks.measuring import RESULTS, processor, timed
 from supernet.data.image_folder import ImageFolder
 from supernet.data.images import Images, Labelled
 from supernet.data.pixels import InMemory

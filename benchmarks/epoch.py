@@ -31,7 +31,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from benchmarks.step import RESULTS, processor
+from benchmarks.measuring import RESULTS, processor
 from supernet.data.modules import SearchData
 from supernet.modules.search import SearchModule
 from supernet.search import main as search

@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.step import RESULTS, SPACES, Own, Plain, batches, counted, module_for, processor, timed
+from benchmarks.measuring import RESULTS, processor, timed
+from benchmarks.step import SPACES, Own, Plain, batches, counted, module_for
 from search_spaces.operations import Form
 from supernet.formulations.first_order import FirstOrder
 

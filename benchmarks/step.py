@@ -20,11 +20,8 @@ import collections
 import copy
 import datetime
 import functools
-import platform
 import statistics
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -32,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.measuring import RESULTS, Step, processor, timed
 from search_spaces.darts import DARTS
 from search_spaces.nasbench201 import NASBench201
 from search_spaces.operations import Form
@@ -45,9 +43,7 @@ from supernet.modules.search import SearchModule
 from supernet.relaxations.softmax import Softmax
 from tests.search_spaces.plain import PlainNetwork
 
-RESULTS = Path(__file__).parent / "results"
 Batch = tuple[Tensor, Tensor]
-Step = Callable[[], object]
 SPACES = {"nasbench201": (NASBench201, 16), "darts": (DARTS, 8)}
 """Each space at its published size, and the batch that it is measured with."""
 
@@ -196,34 +192,6 @@ def _difference(ones: Sequence[Tensor], others: Sequence[Tensor]) -> float:
     return max(float((one - other).abs().max()) for one, other in zip(ones, others, strict=True)) / largest
 
 
-def timed(steps: dict[str, Step], repeats: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of each step, in turn; the first turn warms up."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for repeat in range(repeats + 1):
-        for name, step in steps.items():
-            seconds = on_cuda(step) if device.type == "cuda" else on_cpu(step)
-            if repeat:
-                times[name].append(seconds)
-    return times
-
-
-def on_cpu(step: Step) -> float:
-    """Processor time of a step."""
-    start = time.process_time()
-    step()
-    return time.process_time() - start
-
-
-def on_cuda(step: Step) -> float:
-    """Time between two events around a step."""
-    events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
-    events[0].record()
-    step()
-    events[1].record()
-    torch.cuda.synchronize()
-    return events[0].elapsed_time(events[1]) / 1000
-
-
 def counted(step: Step, lasting: Sequence[Tensor], device: torch.device) -> tuple[int, float]:
     """Operator calls of a step, and the MiB that are alive at most beside what lasts."""
     with Calls() as calls:
@@ -305,18 +273,6 @@ def report(args: argparse.Namespace) -> str:
                 f"{peak / counts[first][1]:.2f} |"
             )
     return "\n".join(lines) + "\n"
-
-
-def processor(device: torch.device) -> str:
-    """What it was measured on."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return f"one thread of {names[0] if names else platform.processor()}"
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from search_spaces.architecture import Architecture
 from supernet.estimators.base import EstimatorFactory, Measured, Task
+from supernet.estimators.proxies.one_pass import together
 
 
 class RankAggregate(Measured):
@@ -48,8 +49,8 @@ class RankAggregate(Measured):
         )
 
     def measurements(self, architecture: Architecture) -> tuple[float, ...]:
-        """See `Measured.measurements`: those of all parts."""
-        return tuple(number for part in self.parts.values() for number in part.measurements(architecture))
+        """See `Measured.measurements`: those of all parts, which share their passes where they can."""
+        return together(list(self.parts.values()), architecture)
 
     def combine(self, measurements: Tensor) -> Tensor:
         """See `Measured.combine`."""

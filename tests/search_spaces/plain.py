@@ -253,7 +253,8 @@ def plain(cell: Cell, edges: Sequence[tuple[int, int]], operations: Sequence[str
     )  # fmt: skip
     reference.preprocess.extend(plain_preprocess(layer) for layer in cell.preprocess)
     state = cell.state_dict()
-    reference.to(next(tensor.dtype for tensor in state.values() if tensor.is_floating_point()))
+    dtypes = (tensor.dtype for tensor in state.values() if tensor.is_floating_point())
+    reference.to(next(dtypes, torch.get_default_dtype()))  # without a parameter there is nothing to convert
     reference.load(state, cell)
     return reference
 

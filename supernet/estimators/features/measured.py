@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from search_spaces.architecture import Architecture
 from supernet.estimators.base import EstimatorFactory, Measured, Task
 from supernet.estimators.features.base import Features, FeaturesFactory, Table
+from supernet.estimators.proxies.one_pass import together
 
 
 class Measurements(Features):
@@ -41,7 +42,7 @@ class Measurements(Features):
 
     def table(self, architectures: Sequence[Architecture]) -> Table:
         """See `Features.table`; minus infinity where an estimator finds nothing to measure."""
-        rows = [[x for part in self.parts.values() for x in part.measurements(one)] for one in architectures]
+        rows = [together(list(self.parts.values()), one) for one in architectures]
         return signed_log(np.reshape(rows, (len(rows), len(self.names))))
 
 

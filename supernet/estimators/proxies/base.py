@@ -18,6 +18,8 @@ from supernet.estimators.proxies.normalisation import Normalisation, normalised
 
 Input = Literal["images", "noise", "ones"]
 Built = TypeVar("Built", bound=nn.Module)
+Measure = Callable[[nn.Module, Tensor, Tensor], tuple[float, ...] | float]
+"""See `Proxy.measure`."""
 
 
 class Proxy(Measured):
@@ -79,14 +81,19 @@ class Proxy(Measured):
         return self.average(lambda: self.task.space.network(architecture))
 
     def average(
-        self, build: Callable[[], Built], look_at: Callable[[Built], nn.Module] = lambda network: network
+        self,
+        build: Callable[[], Built],
+        look_at: Callable[[Built], nn.Module] = lambda network: network,
+        measure: Measure | None = None,
     ) -> tuple[float, ...]:
         """The mean measurements of networks that ``build`` gives, over initialisations and batches.
 
         Networks of the same form get the same weights, and all the same images: a function of the seed. ``look_at``
-        makes of a network with its weights what is measured, such as a part of it.
+        makes of a network with its weights what is measured, such as a part of it. ``measure`` may take the place of
+        `Proxy.measure`.
         """
-        total = [0.0] * len(self.names)
+        measure = self.measure if measure is None else measure
+        rows: list[tuple[float, ...]] = []
         device, seed = self.task.device, self.task.seed
         cuda = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
@@ -99,10 +106,10 @@ class Proxy(Measured):
                     torch.manual_seed(seeds.derive(seed, seeds.SCORE, init, number))
                     images, labels = self.batch(number)
                     with normalised(self.normalisation):
-                        found = self.measure(seen, images, labels)
-                    for index, value in enumerate(found if isinstance(found, tuple) else (found,)):
-                        total[index] += value / (self.inits * self.batches)
-        return tuple(value if math.isfinite(value) else -math.inf for value in total)
+                        found = measure(seen, images, labels)
+                    rows.append(found if isinstance(found, tuple) else (found,))
+        means = [sum(value / len(rows) for value in column) for column in zip(*rows, strict=True)]
+        return tuple(mean if math.isfinite(mean) else -math.inf for mean in means)
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:
         """Batch ``number`` of what networks are shown. What are not images gets labels in turn."""
@@ -111,5 +118,6 @@ class Proxy(Measured):
             return images.to(self.dtype), labels
         shape = (self.batch_size, *self.task.samples.image)
         labels = torch.arange(self.batch_size) % self.task.samples.num_classes
-        images = torch.ones(shape) if self.input == "ones" else torch.randn(shape)
+        noise = self.input == "noise"
+        images = torch.randn(shape).to(memory_format=torch.channels_last) if noise else torch.ones(shape)
         return images.to(self.task.device, self.dtype), labels.to(self.task.device)

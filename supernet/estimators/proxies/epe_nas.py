@@ -6,19 +6,20 @@ Search", 2021, arXiv:2102.08099.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from supernet.estimators.base import Task
-from supernet.estimators.proxies.base import Proxy
-from supernet.estimators.proxies.jacob_cov import input_gradients
+from supernet.estimators.proxies.one_pass import Need, OnePass, Pass
 
 EPSILON = 1e-5
 MANY = 100
 """With more classes than this the score compares them pairwise."""
 
 
-class EPENAS(Proxy):
+class EPENAS(OnePass):
     """The correlations between input gradients, class by class.
 
     Args:
@@ -29,6 +30,7 @@ class EPENAS(Proxy):
     """
 
     uses_labels = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"input_gradients"})
 
     def __init__(self, task: Task, batch_size: int = 64, batches: int = 1, inits: int = 1) -> None:
         super().__init__(task, batch_size, batches, inits)
@@ -38,9 +40,9 @@ class EPENAS(Proxy):
                 f"of each, at least {2 * task.samples.num_classes}"
             )
 
-    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    def of(self, seen: Pass) -> float:
         """See `class_correlations`."""
-        return float(class_correlations(input_gradients(network, images), labels))
+        return float(class_correlations(seen.input_gradients, seen.labels))
 
 
 def class_correlations(rows: Tensor, labels: Tensor) -> Tensor:

@@ -6,24 +6,24 @@ Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Sear
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from supernet.estimators.proxies.base import Proxy
-from supernet.estimators.proxies.features import features
+from supernet.estimators.proxies.one_pass import Need, OnePass, Pass
 
 
-class Expressivity(Proxy):
+class Expressivity(OnePass):
     """The sum of the entropies of all feature maps, of noise in a network that is drawn with Kaiming's variance."""
 
     input = "noise"
     initialisation = "kaiming_fan_in"
+    needs: ClassVar[frozenset[Need]] = frozenset({"features"})
 
-    @torch.no_grad()
-    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    def of(self, seen: Pass) -> float:
         """See `entropies`."""
-        return float(entropies(features(network, images)[1]).sum())
+        return float(seen.once(entropies).sum())
 
 
 def entropies(features: Sequence[Tensor]) -> Tensor:

@@ -5,24 +5,26 @@ Abdelfattah, Mehrotra, Dudziak and Lane, "Zero-Cost Proxies for Lightweight NAS"
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+from collections.abc import Sequence
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from supernet.estimators.proxies.base import Proxy
-from supernet.estimators.proxies.layers import per_edge, weight_gradients
+from supernet.estimators.proxies.layers import per_edge
+from supernet.estimators.proxies.one_pass import Need, OnePass, Pass
 
 
-class GradNorm(Proxy):
+class GradNorm(OnePass):
     """The sum over layers of the norm of the weight's gradient of the cross-entropy."""
 
     uses_labels = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"loss_gradients"})
 
-    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    def of(self, seen: Pass) -> float:
         """See `grad_norm`."""
-        return float(grad_norm(network, images, labels))
+        return float(grad_norm(seen.network, seen.loss_gradients))
 
 
-def grad_norm(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """``sum_l ||dL/dW_l||_2`` over convolutions and linear layers: a scalar."""
-    gradients = weight_gradients(F.cross_entropy(network(images), labels), network)
-    return sum((part.norm() for part in per_edge(network, gradients)), start=images.new_zeros(()))
+def grad_norm(network: nn.Module, gradients: Sequence[Tensor]) -> Tensor:
+    """``sum_l ||dL/dW_l||_2`` over convolutions and linear layers, from `loss_gradients`: a scalar."""
+    return sum((part.norm() for part in per_edge(network, gradients)), start=gradients[0].new_zeros(()))

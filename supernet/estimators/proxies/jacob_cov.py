@@ -6,32 +6,24 @@ arXiv:2006.04647v1.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import ClassVar
 
-from supernet.estimators.proxies.base import Proxy
+import torch
+from torch import Tensor
+
+from supernet.estimators.proxies.one_pass import Need, OnePass, Pass
 
 EPSILON = 1e-5
 
 
-class JacobCov(Proxy):
+class JacobCov(OnePass):
     """The spectrum of the correlations between the images' input gradients."""
 
-    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
-        """See `jacob_cov`."""
-        return float(jacob_cov(network, images))
+    needs: ClassVar[frozenset[Need]] = frozenset({"input_gradients"})
 
-
-def jacob_cov(network: nn.Module, images: Tensor) -> Tensor:
-    """`jacobian_score` of `input_gradients`: a scalar."""
-    return jacobian_score(input_gradients(network, images))
-
-
-def input_gradients(network: nn.Module, images: Tensor) -> Tensor:
-    """The gradient of the sum of all logits for each image ``(batch, channels * h * w)``."""
-    images = images.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(network(images).sum(), images)
-    return gradient.flatten(1)
+    def of(self, seen: Pass) -> float:
+        """See `jacobian_score`; the rows are the images' input gradients."""
+        return float(jacobian_score(seen.input_gradients))
 
 
 def jacobian_score(rows: Tensor) -> Tensor:

@@ -42,13 +42,16 @@ def weights(network: nn.Module) -> list[Tensor]:
     return [layer.module.weight for layer in layers(network)]
 
 
-def weight_gradients(scalar: Tensor, network: nn.Module, create_graph: bool = False) -> list[Tensor]:
+def weight_gradients(
+    scalar: Tensor, network: nn.Module, create_graph: bool = False, retain_graph: bool | None = None
+) -> list[Tensor]:
     """The gradient of a scalar for each of `weights`, zero where it does not depend on them."""
     return list(
         torch.autograd.grad(
-            scalar, weights(network), create_graph=create_graph, allow_unused=True, materialize_grads=True
+            scalar, weights(network), create_graph=create_graph, retain_graph=retain_graph,
+            allow_unused=True, materialize_grads=True,
         )
-    )
+    )  # fmt: skip
 
 
 def per_edge(network: nn.Module, tensors: Sequence[Tensor]) -> list[Tensor]:

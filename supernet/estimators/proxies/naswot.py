@@ -16,12 +16,12 @@ from supernet.estimators.proxies.base import Proxy
 class NASWOT(Proxy):
     """The log-determinant of the kernel of binary activation codes."""
 
-    @torch.no_grad()
     def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """See `naswot`."""
         return float(naswot(network, images))
 
 
+@torch.no_grad()
 def naswot(network: nn.Module, images: Tensor) -> Tensor:
     """``log |det K|``, where ``K_ij`` counts the units that are active for both or for neither of two images: a scalar.
 
@@ -29,9 +29,10 @@ def naswot(network: nn.Module, images: Tensor) -> Tensor:
     """
     kernel = images.new_zeros(len(images), len(images), dtype=torch.float64)
     for activation in activations(network, images)[1]:
-        code = (activation.values > 0).flatten(1).to(torch.float32)
+        values = activation.values.movedim(1, -1).flatten(1)  # a view of channels-last maps; units have no order
+        code = torch.gt(values, 0, out=torch.empty_like(values, dtype=torch.float32))  # without a pass over booleans
         both = code @ code.T
-        active = code.sum(dim=1)
+        active = both.diagonal()
         # (1 - B)(1 - B)' = units - active_i - active_j + BB'
         kernel += activation.count * (2 * both + code.shape[1] - active[:, None] - active[None, :]).double()
     return torch.linalg.slogdet(kernel).logabsdet

@@ -9,22 +9,26 @@ initialisation hardly says what another will: Kendall's tau between two of them 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from supernet.estimators.proxies.base import Proxy
-from supernet.estimators.proxies.saliency import loss_gradients, products, total
+from supernet.estimators.proxies.one_pass import Need, OnePass, Pass
+from supernet.estimators.proxies.saliency import products, total
 
 
-class Plain(Proxy):
+class Plain(OnePass):
     """The sum over all weights of weight times gradient."""
 
     uses_labels = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"loss_gradients"})
 
-    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    def of(self, seen: Pass) -> float:
         """See `plain`."""
-        return float(plain(network, images, labels))
+        return float(plain(seen.network, seen.loss_gradients))
 
 
-def plain(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """``sum w * dL/dw`` over convolutions and linear layers: a scalar."""
-    return total(products(network, loss_gradients(network, images, labels)))
+def plain(network: nn.Module, gradients: Sequence[Tensor]) -> Tensor:
+    """``sum w * dL/dw`` over convolutions and linear layers, from `loss_gradients`: a scalar."""
+    return total(products(network, gradients))

@@ -8,25 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from supernet.estimators.proxies.base import Input, Proxy
+from supernet.estimators.proxies.base import Input
 from supernet.estimators.proxies.expressivity import entropies
-from supernet.estimators.proxies.features import features
 from supernet.estimators.proxies.initialisation import Initialisation
+from supernet.estimators.proxies.one_pass import Need, OnePass, Pass
 
 
-class Progressivity(Proxy):
+class Progressivity(OnePass):
     """The least gain of entropy from a feature map to the next, as published: of noise and with Kaiming's variance."""
 
     input: ClassVar[Input] = "noise"
     initialisation: ClassVar[Initialisation] = "kaiming_fan_in"
+    needs: ClassVar[frozenset[Need]] = frozenset({"features"})
 
-    @torch.no_grad()
-    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
-        """See `progressivity`."""
-        return float(progressivity(features(network, images)[1]))
+    def of(self, seen: Pass) -> float:
+        """See `least_gain`."""
+        return float(least_gain(seen.once(entropies)))
 
 
 class ProgressivityOnImages(Progressivity):
@@ -43,4 +42,9 @@ class ProgressivityOnImages(Progressivity):
 
 def progressivity(features: Sequence[Tensor]) -> Tensor:
     """``min_l (s_{l+1} - s_l)`` with the `entropies` ``s`` of the feature maps: a scalar in float64."""
-    return entropies(features).diff().min()
+    return least_gain(entropies(features))
+
+
+def least_gain(entropies: Tensor) -> Tensor:
+    """``min_l (s_{l+1} - s_l)``: a scalar."""
+    return entropies.diff().min()

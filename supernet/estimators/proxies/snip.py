@@ -6,22 +6,26 @@ a score of architectures Abdelfattah et al., "Zero-Cost Proxies for Lightweight 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from supernet.estimators.proxies.base import Proxy
-from supernet.estimators.proxies.saliency import loss_gradients, products, total
+from supernet.estimators.proxies.one_pass import Need, OnePass, Pass
+from supernet.estimators.proxies.saliency import products, total
 
 
-class SNIP(Proxy):
+class SNIP(OnePass):
     """The sum over all weights of the connection sensitivity."""
 
     uses_labels = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"loss_gradients"})
 
-    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    def of(self, seen: Pass) -> float:
         """See `snip`."""
-        return float(snip(network, images, labels))
+        return float(snip(seen.network, seen.loss_gradients))
 
 
-def snip(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """``sum |w * dL/dw|`` over convolutions and linear layers: a scalar."""
-    return total([part.abs() for part in products(network, loss_gradients(network, images, labels))])
+def snip(network: nn.Module, gradients: Sequence[Tensor]) -> Tensor:
+    """``sum |w * dL/dw|`` over convolutions and linear layers, from `loss_gradients`: a scalar."""
+    return total([part.abs() for part in products(network, gradients)])

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from supernet.estimators.proxies.base import Proxy
-from supernet.estimators.proxies.features import features
+from supernet.estimators.proxies.one_pass import Need, OnePass, Pass
 
 EPSILON = 1e-6
 
 
-class Trainability(Proxy):
+class Trainability(OnePass):
     """How close the layers' Jacobians come to a spectral norm of 1, for noise and with Kaiming's variance."""
 
     input = "noise"
     initialisation = "kaiming_fan_in"
+    needs: ClassVar[frozenset[Need]] = frozenset({"features", "jacobians"})
 
-    def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    def of(self, seen: Pass) -> float:
         """See `trainability`."""
-        return float(trainability(features(network, images)[1]))
+        return float(trainability(seen.features))
 
 
 def trainability(features: Sequence[Tensor]) -> Tensor:

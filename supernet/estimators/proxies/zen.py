@@ -27,7 +27,7 @@ class Zen(Proxy):
     @torch.no_grad()
     def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """See `zen`."""
-        return float(zen(network, images, torch.randn_like(images)))
+        return float(zen(network, images, torch.randn_like(images, memory_format=torch.contiguous_format)))
 
 
 def zen(network: nn.Module, images: Tensor, noise: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from search_spaces.network import Network
 from search_spaces.operations import Form
 from search_spaces.space import SearchSpace
 from supernet.estimators.base import Task
+from supernet.estimators.proxies.one_pass import Pass
 from supernet.samples import Samples
 from tests.search_spaces.plain import PlainNetwork
 
@@ -32,6 +33,12 @@ def network(space: SearchSpace = SMALL, seed: int = 0, architecture: str | None 
         return space.network(space.parse(architecture)).train()
     drawn = space.sample(50, torch.Generator().manual_seed(seed))
     return space.network(next(one for one in drawn if space.is_valid(one))).train()
+
+
+def input_gradients(network: nn.Module, images: Tensor) -> Tensor:
+    """Those of a pass."""
+    labels = torch.zeros(len(images), dtype=torch.long)
+    return Pass(network, images, labels, frozenset({"input_gradients"})).input_gradients
 
 
 class Absent(nn.Module):

@@ -1,7 +1,9 @@
 """Architectures are measured once each, with the same numbers wherever that is done."""
 
 import functools
+import gc
 import multiprocessing
+import weakref
 from collections import deque
 
 import pytest
@@ -9,8 +11,17 @@ import torch
 
 from search_spaces.nasbench201 import NASBench201
 from supernet.errors import UserError
+from supernet.estimators.aggregate import RankAggregate
 from supernet.estimators.base import Task
+from supernet.estimators.proxies.expressivity import Expressivity
+from supernet.estimators.proxies.fisher import Fisher
+from supernet.estimators.proxies.jacob_cov import JacobCov
+from supernet.estimators.proxies.knas import KNAS
+from supernet.estimators.proxies.label_alignment import LabelAlignment
 from supernet.estimators.proxies.naswot import NASWOT
+from supernet.estimators.proxies.snip import SNIP
+from supernet.estimators.proxies.synflow import SynFlow
+from supernet.estimators.proxies.trainability import Trainability
 from supernet.evaluation import measuring
 from supernet.evaluation.measuring import cores, measured, one_thread, pays
 from supernet.evaluation.scores import Measurement
@@ -55,6 +66,34 @@ def test_every_process_has_one_thread_and_its_device():
     (here,) = all_of(Placed, task(), architectures(1), 1).values()
     assert here[1] == 1
     assert torch.get_num_threads() == 2
+
+
+def test_networks_and_tensors_of_measured_architectures_are_gone_at_once(monkeypatch):
+    """Without a collection of cycles, so that memory does not depend on when there is one."""
+    kinds = (NASWOT, KNAS, JacobCov, SNIP, SynFlow, Fisher, Expressivity, Trainability, LabelAlignment)
+    parts = {kind.__name__: functools.partial(kind, batch_size=40) for kind in kinds}
+    some, built = task(), []
+
+    def network(space, architecture):
+        found = original(space, architecture)
+        built.append(weakref.ref(found))
+        return found
+
+    original = NASBench201.network
+    monkeypatch.setattr(NASBench201, "network", network)
+    factory = functools.partial(RankAggregate, estimators=parts)
+    gc.collect()
+    gc.disable()
+    try:
+        alive = []
+        for number, _ in measured(factory, factory(some), some, architectures(6), workers=1):
+            if number in (2, 5):  # by then all that lasts is there
+                alive.append(sum(issubclass(type(one), torch.Tensor) for one in gc.get_objects()))
+            assert not any(one() is not None for one in built)
+    finally:
+        gc.enable()
+    assert len(built) > 6
+    assert alive[0] == alive[1]
 
 
 def test_a_few_quick_architectures_are_measured_here(monkeypatch):

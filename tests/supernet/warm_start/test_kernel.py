@@ -14,12 +14,12 @@ from supernet.data.sampling import samples
 from supernet.estimators.base import Task
 from supernet.estimators.proxies.class_contrast import ClassContrast
 from supernet.estimators.proxies.grams import frozen_statistics
-from supernet.estimators.proxies.jacob_cov import JacobCov, input_gradients
+from supernet.estimators.proxies.jacob_cov import JacobCov
 from supernet.estimators.proxies.progressivity import ProgressivityOnImages
 from supernet.warm_start.kernel import Kernels, kernels
 from supernet.warm_start.passes import counted
 from tests.contracts.configurations import composed
-from tests.supernet.estimators.tasks import SMALL, network, task
+from tests.supernet.estimators.tasks import SMALL, input_gradients, network, task
 
 DISCONNECTED = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|"
 

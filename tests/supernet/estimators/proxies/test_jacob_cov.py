@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.estimators.proxies.jacob_cov import input_gradients, jacob_cov, jacobian_score
+from supernet.estimators.proxies.jacob_cov import JacobCov, jacobian_score
 from tests.supernet.estimators.proxies.references import pair
+from tests.supernet.estimators.tasks import input_gradients, task
 
 
 def test_it_is_the_published_statistic_of_the_input_gradients():
-    network, reference, images, _ = pair()
+    network, reference, images, labels = pair()
     inputs = images.clone().requires_grad_()
     reference(inputs).backward(torch.ones(len(images), 10, dtype=torch.float64))
     values = np.linalg.eigvalsh(np.corrcoef(inputs.grad.flatten(1).numpy())).clip(0)
     expected = -np.sum(np.log(values + 1e-5) + 1 / (values + 1e-5))
-    assert float(jacob_cov(network, images)) == pytest.approx(expected, rel=1e-6)
+    assert JacobCov(task(), batch_size=6).measure(network, images, labels) == pytest.approx(expected, rel=1e-6)
 
 
 def test_independent_reactions_score_highest_and_equal_ones_lowest():

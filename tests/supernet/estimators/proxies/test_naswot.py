@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -37,6 +38,16 @@ def test_it_is_the_kernel_of_codes_summed_over_the_relus_of_published_modules():
         code = (values.flatten(1) > 0).numpy().astype(float)
         kernel += code @ code.T + (1 - code) @ (1 - code).T
     assert math.isclose(ours, np.linalg.slogdet(kernel)[1], rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_layout_of_the_images_does_not_matter(dtype):
+    network, (images, _) = SMALL.network(SMALL.parse(TEXT)).train().to(dtype), task().samples.batch(8)
+    first, last = (
+        float(naswot(network, images.to(dtype, memory_format=layout)))
+        for layout in (torch.contiguous_format, torch.channels_last)
+    )
+    assert math.isclose(first, last, rel_tol=1e-5 if dtype == torch.float32 else 1e-12)
 
 
 def test_equal_codes_score_minus_infinity():
