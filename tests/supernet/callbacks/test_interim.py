@@ -89,7 +89,7 @@ def test_a_training_with_random_paths_and_two_heads_goes_on_within_an_epoch(monk
         "auxiliary_weight=0.4", "search_space.auxiliary=true", "trainer.precision=64-true",
     )  # fmt: skip
     settings = tuple(one for one in settings if one != "debug=tiny")
-    settings = (*settings, "data=synthetic", "data.size=32", "data.num_images=64", "batch_size=8")
+    settings = (*settings, "data=synthetic", "data.size=32", "data.num_images=24", "batch_size=6", "epochs=2")
     assert run(monkeypatch, train.main, *settings, f"hydra.run.dir={tmp_path}/whole") == 0
     compare(interrupted(monkeypatch, train.main, tmp_path / "run", 1, 1, *settings), tmp_path / "whole")
 

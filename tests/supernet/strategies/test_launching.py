@@ -18,9 +18,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from supernet import search
 from supernet.preemption import Requests
 from supernet.strategies.launching import _watch
-from tests.commands import TINY
+from tests.commands import TINY, run
 from tests.supernet.callbacks.test_interim import compare
 
 ROOT = Path(__file__).parents[3]
@@ -264,13 +265,7 @@ def test_a_node_that_does_not_come_up_is_named_after_the_limit(tmp_path):
     assert f"the first node, 127.0.0.1:{place['MASTER_PORT']}, was not there after 5 s" in other.stderr
 
 
-def test_lightnings_own_strategies_are_refused_with_what_to_use():
-    found = command("search.py", "-m", *TINY, "+trainer.strategy=ddp", "trainer.devices=2", "seed=1,2")
-    assert found.returncode == 1
-    assert "use trainer=ddp trainer.devices=<number>" in found.stderr
-
-
-def test_a_batch_that_cannot_be_shared_is_refused():
-    found = command("search.py", *PAIR, "trainer.devices=3")
-    assert found.returncode == 1
-    assert "batch_size=8 cannot be shared by 3 processes" in found.stderr
+def test_lightnings_own_strategies_are_refused_with_what_to_use(tmp_path, monkeypatch, capsys):
+    ddp = ("+trainer.strategy=ddp", "trainer.devices=2", "seed=1,2", f"hydra.sweep.dir={tmp_path}")
+    assert run(monkeypatch, search.main, "-m", *TINY, *ddp) == 1
+    assert "use trainer=ddp trainer.devices=<number>" in capsys.readouterr().err
