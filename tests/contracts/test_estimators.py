@@ -75,7 +75,7 @@ def small(factory):
 def proxies(made) -> list[Proxy]:
     """The training-free scores that an estimator consists of."""
     if isinstance(made, RankAggregate):
-        return [proxy for part in made.parts.values() for proxy in proxies(part)]
+        return [proxy for part in made.several.parts.values() for proxy in proxies(part)]
     return [made] if isinstance(made, Proxy) else []
 
 
