@@ -178,12 +178,11 @@ def test_a_training_in_a_sweep_ends_with_its_test_accuracy(tmp_path):
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_is_killed_ends_the_run_which_can_be_resumed(rank, tmp_path):
     fault = FAULT % (rank, "kill")
-    start = time.monotonic()
-    found = command("search.py", *PAIR, fault, f"hydra.run.dir={tmp_path}")
+    # The other process would wait for it as long as that, which is longer than the test waits for the command.
+    found = command("search.py", *PAIR, fault, "trainer.timeout=3600", f"hydra.run.dir={tmp_path}")
     assert found.returncode == 1
     assert f"process {rank} of 2 was ended by SIGKILL" in found.stderr
     assert f"go on with resume={tmp_path}" in found.stderr
-    assert time.monotonic() - start < 60
     assert not workers()
 
 
