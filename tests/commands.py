@@ -13,6 +13,8 @@ TINY = (
     "search_space.channels=4", "search_space.cells_per_stage=1", "epochs=2",
 )  # fmt: skip
 """A search that takes a second."""
+QUIET = (*TINY, "logger=none")
+"""The same without TensorBoard, whose pictures take a third of it."""
 
 
 def run(monkeypatch: pytest.MonkeyPatch, main: Callable[[], None], *arguments: str) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from search_spaces.architecture import Architecture
 from supernet.estimators.base import EstimatorFactory, Measured, Task
-from supernet.estimators.proxies.one_pass import together
+from supernet.estimators.several import Several
 
 
 class RankAggregate(Measured):
@@ -33,29 +33,19 @@ class RankAggregate(Measured):
     ) -> None:
         if scale not in ("log", "linear"):
             raise ValueError(f"scale is {scale!r}: it must be 'log' or 'linear'")
-        if not estimators:
-            raise ValueError("there are no estimators to combine")
         self.scale = scale
-        self.parts: dict[str, Measured] = {}
-        for name, factory in estimators.items():
-            part = factory(task)
-            if not isinstance(part, Measured):
-                raise ValueError(f"{name} cannot be combined: it scores architectures only together")
-            self.parts[name] = part
-        self.names = tuple(
-            name if len(part.names) == 1 else f"{name}.{inner}"
-            for name, part in self.parts.items()
-            for inner in part.names
-        )
+        self.several = Several(task, estimators)
+        self.names = self.several.names
 
     def measurements(self, architecture: Architecture) -> tuple[float, ...]:
-        """See `Measured.measurements`: those of all parts, which share their passes where they can."""
-        return together(list(self.parts.values()), architecture)
+        """See `Measured.measurements`: those of all parts."""
+        return self.several.measurements(architecture)
 
     def combine(self, measurements: Tensor) -> Tensor:
         """See `Measured.combine`."""
-        columns = measurements.split([len(part.names) for part in self.parts.values()], dim=1)
-        scores = [part.combine(column) for part, column in zip(self.parts.values(), columns, strict=True)]
+        parts = self.several.parts.values()
+        columns = measurements.split([len(part.names) for part in parts], dim=1)
+        scores = [part.combine(column) for part, column in zip(parts, columns, strict=True)]
         return rank_sum(torch.stack(scores, dim=1), self.scale)
 
 

@@ -164,7 +164,7 @@ def _watch(workers: Sequence[subprocess.Popen[bytes]], requests: Requests) -> li
         failed = [number for number, code in enumerate(codes) if code]
         if all(code is not None for code in codes):
             return failed
-        if failed and not all(codes[number] == 128 + signal.SIGTERM for number in failed):
+        if failed and not all((codes[number] or 0) - 128 in SIGNALS for number in failed):
             return failed  # after a request they all end, the last of them when it has saved
         if requests.signal is not None and not passed_on:
             passed_on = True

@@ -61,7 +61,7 @@ class Rule(WarmStart):
 
     Args:
         operations: their names; those that a space does not have are passed over.
-        min_ops: operations that an edge keeps at least.
+        min_ops: operations that an edge keeps at least, one of which passes its input on.
     """
 
     def __init__(
@@ -78,7 +78,9 @@ class Rule(WarmStart):
         for cell, names in space.operations.items():
             candidates = space.candidates(cell)
             ruled = torch.tensor([name in self.operations for name in names])
-            enough = ((candidates & ~ruled).sum(dim=1) >= self.min_ops)[:, None]
-            allowed[cell] = space.allowed[cell] & ~(candidates & ruled & enough)
+            passing = torch.tensor([name not in CUTTING for name in names])
+            others = candidates & ~ruled
+            enough = (others.sum(dim=1) >= self.min_ops) & (others & passing).any(dim=1)
+            allowed[cell] = space.allowed[cell] & ~(candidates & ruled & enough[:, None])
             scores[cell] = (~ruled).double().expand(candidates.shape).masked_fill(~candidates, torch.nan)
         return Outcome(space.restrict(allowed), scores)

@@ -75,7 +75,7 @@ def small(factory):
 def proxies(made) -> list[Proxy]:
     """The training-free scores that an estimator consists of."""
     if isinstance(made, RankAggregate):
-        return [proxy for part in made.parts.values() for proxy in proxies(part)]
+        return [proxy for part in made.several.parts.values() for proxy in proxies(part)]
     return [made] if isinstance(made, Proxy) else []
 
 
@@ -96,7 +96,7 @@ def test_scores_are_finite_and_do_not_depend_on_the_company(name):
     alone = [estimator(name).measurements(architecture) for architecture in reversed(architectures)][::-1]
     assert together == alone
     assert all(len(row) == len(made.names) and all(map(math.isfinite, row)) for row in together)
-    scores = made.score(architectures)
+    scores = made.combine(torch.tensor(together, dtype=torch.float64))
     assert scores.dtype == torch.float64
     assert scores.shape == (len(architectures),)
 
@@ -180,7 +180,14 @@ def test_batched_edges_score_as_modules_of_their_own(name, space):
     assert results[0] == pytest.approx(results[1], rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+# An aggregate measures what its parts measure, each of which is here too.
+EVERYWHERE = [
+    pytest.param(name, marks=pytest.mark.slow) if issubclass(factory_of(name).func, RankAggregate) else name
+    for name in ESTIMATORS
+]
+
+
+@pytest.mark.parametrize("name", EVERYWHERE)
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_every_space_can_be_scored(name, space):
     made = estimator(name, task(space, size=16))

@@ -82,7 +82,7 @@ def test_an_experiment_has_the_papers_size_unless_told_otherwise(name):
 
 RUN = [  # the others of DARTS's space have the methods that run here on NAS-Bench-201
     pytest.param(name, marks=pytest.mark.slow)
-    if name.startswith("darts/") and name not in ("darts/drnas_progressive", "darts/pc_darts", "darts/free_darts")
+    if name.startswith("darts/") and name not in ("darts/pc_darts", "darts/free_darts")
     else name
     for name in EXPERIMENTS
 ]

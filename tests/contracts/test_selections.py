@@ -19,6 +19,12 @@ SPACES = [
     NASBenchMacro(channels=4, num_classes=3), NASBench1Shot1(1, channels=4, layers=3, num_classes=3),
     NASBench201(channels=4, cells_per_stage=1, num_classes=3),
 ]  # fmt: skip
+EXPERIMENTS = {
+    entry["override /selection"]
+    for name in names("experiment")
+    for entry in OmegaConf.load(CONF / "experiment" / f"{name}.yaml").defaults
+    if "override /selection" in entry
+}
 SMALL = {
     "sample": ("n_archs=3", "estimator.batch_size=8", "workers=1"),
     "short_training": ("n_archs=3", "keep=1", "epochs=1", "estimator.batch_size=8", "workers=1"),
@@ -60,8 +66,15 @@ def test_every_constraint_works_from_the_command_line(constraint, tmp_path):
     assert selection.objectives.constraint(task_of(module(), images())).least == 1
 
 
-@pytest.mark.parametrize("name", UNTRAINED)
-@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+# On NAS-Bench-201 most of them run in an experiment (`test_experiments`).
+PAIRS = [
+    pytest.param(space, name, marks=pytest.mark.slow) if space.name == "nasbench201" and name in EXPERIMENTS
+    else (space, name)
+    for space in SPACES for name in UNTRAINED
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("space", "name"), PAIRS, ids=lambda one: getattr(one, "name", one))
 def test_a_valid_architecture_of_the_space_is_found_and_measured(name, space, tmp_path):
     settings = [f"selection.{setting}" for setting in SMALL.get(name, ())]
     cfg = composed("search", f"selection={name}", "epochs=0", *settings)

@@ -12,6 +12,9 @@ from tests.commands import run
 from tests.contracts.configurations import CONF, composed, names
 
 SPACES = names("search_space")
+# Those of one class, with other operations or edges: the first of each runs in the quick tests.
+LIKE_THE_FIRST = ("robust_darts_s2", "robust_darts_s3", "robust_darts_s4", "nasbench1shot1_2", "nasbench1shot1_3")
+TRAINED = [pytest.param(name, marks=pytest.mark.slow) if name in LIKE_THE_FIRST else name for name in SPACES]
 
 
 def small(space: str) -> list[str]:
@@ -31,7 +34,7 @@ def test_every_space_has_a_recipe(space):
     assert cfg.optimizer._target_.startswith("torch.optim")
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", TRAINED)
 def test_what_a_search_finds_trains(space, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     tiny = [*small(space), "trainer=cpu", "logger=none", "epochs=1", "batch_size=8"]

@@ -82,7 +82,7 @@ def assert_resumes_exactly(
             num_sanity_val_steps=0, use_distributed_sampler=False, callbacks=[*callbacks(), *keep],
             enable_checkpointing=bool(keep),
         )  # fmt: skip
-        trainer.fit(search, SearchData(images()), ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(search, SearchData(images(num_images=32)), ckpt_path=checkpoint, weights_only=True)
         return search
 
     whole = run(None, [KeepAll(folder)])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from search_spaces.nasbench201 import NASBench201
 from supernet.search import main
 from supernet.warm_start import record
-from tests.commands import TINY, only_run, run
+from tests.commands import QUIET, TINY, only_run, run
 
 SPACE = NASBench201(channels=4, cells_per_stage=1, in_channels=3, num_classes=3)
 FILTER = ("warm_start=proxy", "estimator@warm_start.estimator=grad_norm", "warm_start.estimator.batch_size=8",
@@ -70,7 +71,7 @@ def test_the_picture_is_in_the_folder_and_in_tensorboard(finished):
 
 
 def test_the_log_and_the_table_say_what_was_dropped(tmp_path, monkeypatch, capsys):
-    assert run(monkeypatch, main, *TINY, "warm_start=rule", "epochs=1", f"log_dir={tmp_path}") == 0
+    assert run(monkeypatch, main, *QUIET, "warm_start=rule", "epochs=1", f"log_dir={tmp_path}") == 0
     printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "12 of 30 operations dropped in" in printed
     assert "none: 0→1 0→2" in printed
@@ -89,9 +90,7 @@ def test_alphas_start_on_the_side_of_the_scores(finished):
 
 
 def test_a_resumed_search_reads_the_file_and_does_not_look_again(finished, tmp_path, monkeypatch):
-    arguments = (*TINY, *FILTER, "relaxation=dirichlet", "warm_start.kappa=0.5")
-    folder = tmp_path / "run"
-    assert run(monkeypatch, main, *arguments, f"hydra.run.dir={folder}") == 0
+    folder = shutil.copytree(finished, tmp_path / "run")
     (folder / "checkpoints" / "epoch_0002.ckpt").unlink()
     (folder / "genotype.json").unlink()
     before = (folder / "warm_start.json").read_text()
@@ -107,7 +106,7 @@ def test_a_resumed_search_reads_the_file_and_does_not_look_again(finished, tmp_p
 
 
 def test_a_search_that_was_killed_in_the_filter_starts_it_anew(finished, tmp_path, monkeypatch):
-    arguments = (*TINY, *FILTER, "relaxation=dirichlet", "warm_start.kappa=0.5")
+    arguments = (*QUIET, *FILTER, "relaxation=dirichlet", "warm_start.kappa=0.5")
     folder = tmp_path / "run"
 
     class Killed(BaseException):
@@ -131,13 +130,13 @@ def test_ctrl_c_in_the_filter_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("supernet.warm_start.insertion.scored", interrupt)
-    assert run(monkeypatch, main, *TINY, *FILTER, f"hydra.run.dir={tmp_path / 'run'}") == 130
+    assert run(monkeypatch, main, *QUIET, *FILTER, f"hydra.run.dir={tmp_path / 'run'}") == 130
     assert f"resume={tmp_path / 'run'}" in capsys.readouterr().out
 
 
 def test_a_damaged_file_stops_a_resumed_search(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "run"
-    assert run(monkeypatch, main, *TINY, "warm_start=rule", "epochs=1", f"hydra.run.dir={folder}") == 0
+    assert run(monkeypatch, main, *QUIET, "warm_start=rule", "epochs=1", f"hydra.run.dir={folder}") == 0
     (folder / "warm_start.json").write_text("{}")
     assert run(monkeypatch, main, f"resume={folder}") == 1
     assert "warm_start.json is no record of a warm start of nasbench201" in capsys.readouterr().err
@@ -160,7 +159,7 @@ def test_a_damaged_file_stops_a_resumed_search(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(arguments, message, tmp_path, monkeypatch, capsys):
-    assert run(monkeypatch, main, *TINY, *arguments, f"log_dir={tmp_path}") == 1
+    assert run(monkeypatch, main, *QUIET, *arguments, f"log_dir={tmp_path}") == 1
     assert message in capsys.readouterr().err
     assert not list(tmp_path.glob("search/runs/*"))
 
@@ -172,7 +171,7 @@ POOL = ("warm_start=architectures_pool", "estimator@warm_start.estimator=paramet
 @pytest.mark.parametrize("relaxation", ["uniform", "softmax"])
 def test_evolution_chooses_from_a_pool_also_after_a_resume(relaxation, tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    assert run(monkeypatch, main, *TINY, *POOL, f"relaxation={relaxation}", f"hydra.run.dir={folder}") == 0
+    assert run(monkeypatch, main, *QUIET, *POOL, f"relaxation={relaxation}", f"hydra.run.dir={folder}") == 0
     pool = json.loads((folder / "warm_start.json").read_text())["pool"]
     assert len(pool) == 15
     found = json.loads((folder / "genotype.json").read_text())["architecture"]
@@ -184,7 +183,7 @@ def test_evolution_chooses_from_a_pool_also_after_a_resume(relaxation, tmp_path,
 
 def test_a_search_by_alphas_ends_with_one_of_a_pool(tmp_path, monkeypatch):
     arguments = [setting for setting in POOL if not setting.startswith("selection")]
-    assert run(monkeypatch, main, *TINY, *arguments, f"log_dir={tmp_path}") == 0
+    assert run(monkeypatch, main, *QUIET, *arguments, f"log_dir={tmp_path}") == 0
     folder = only_run(tmp_path)
     pool = json.loads((folder / "warm_start.json").read_text())["pool"]
     assert json.loads((folder / "genotype.json").read_text())["architecture"] in pool
@@ -192,7 +191,7 @@ def test_a_search_by_alphas_ends_with_one_of_a_pool(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("callback", ["progressive", "stages"])
 def test_stages_go_on_from_what_the_warm_start_left_and_refuse_a_pool(callback, tmp_path, monkeypatch, capsys):
-    arguments = (*TINY, f"callbacks=[default,{callback}]", f"callbacks.{callback}.stages=[{{at: 0.5, keep: 2}}]")
+    arguments = (*QUIET, f"callbacks=[default,{callback}]", f"callbacks.{callback}.stages=[{{at: 0.5, keep: 2}}]")
     folder = tmp_path / "run"
     assert run(monkeypatch, main, *arguments, "warm_start=random", f"hydra.run.dir={folder}") == 0
     left = record.load(folder / "warm_start.json", SPACE).space.allowed["cell"]
@@ -206,13 +205,13 @@ def test_stages_go_on_from_what_the_warm_start_left_and_refuse_a_pool(callback, 
 
 def test_perturbation_chooses_among_what_is_left(tmp_path, monkeypatch):
     arguments = ("warm_start=random", "selection=perturbation", "selection.tune_epochs=1", "epochs=1")
-    assert run(monkeypatch, main, *TINY, *arguments, f"log_dir={tmp_path}") == 0
+    assert run(monkeypatch, main, *QUIET, *arguments, f"log_dir={tmp_path}") == 0
     folder = only_run(tmp_path)
     found = SPACE.parse(json.loads((folder / "genotype.json").read_text())["architecture"])
     assert record.load(folder / "warm_start.json", SPACE).space.contains(found)
 
 
 def test_with_one_operation_on_every_edge_the_search_still_runs(tmp_path, monkeypatch):
-    assert run(monkeypatch, main, *TINY, "warm_start=largest", "epochs=1", f"log_dir={tmp_path}") == 0
+    assert run(monkeypatch, main, *QUIET, "warm_start=largest", "epochs=1", f"log_dir={tmp_path}") == 0
     found = json.loads((only_run(tmp_path) / "genotype.json").read_text())["architecture"]
     assert found.count("nor_conv_3x3") == 6

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -12,10 +14,21 @@ def test_plain_values_are_data():
     assert not any(plain(value) for value in ({}, {"_target_": "x"}, [{"a": 1}], object()))
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    logs = tmp_path_factory.mktemp("logs")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert run(monkeypatch, main, *TINY, "debug=fast", f"log_dir={logs}") == 0
+    return only_run(logs)
+
+
 @pytest.fixture
-def finished(tmp_path, monkeypatch):
-    assert run(monkeypatch, main, *TINY, "debug=fast", f"log_dir={tmp_path}") == 0
-    return only_run(tmp_path)
+def finished(whole, tmp_path):
+    """The folder of a finished run, to be changed."""
+    folder = shutil.copytree(whole, tmp_path / "run")
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace(str(whole), str(folder)))
+    return folder
 
 
 def test_a_crafted_run_folder_calls_nothing(finished, tmp_path, monkeypatch, capsys):

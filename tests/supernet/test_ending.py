@@ -11,7 +11,7 @@ from search_spaces.nasbench201 import NASBench201
 from supernet import ending
 from supernet.evaluation.scores import Scores
 from supernet.search import main
-from tests.commands import TINY, only_run, run
+from tests.commands import QUIET, TINY, only_run, run
 from tests.supernet.searches import fit, images, module
 
 SAMPLE = (*TINY, "epochs=0", "selection=sample", "selection.n_archs=8", "selection.estimator.batch_size=8",
@@ -55,7 +55,7 @@ def test_no_optimizer_steps(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.optim.SGD, "step", fail)
     monkeypatch.setattr(torch.optim.Adam, "step", fail)
     monkeypatch.setattr("pytorch_lightning.Trainer.fit", fail)
-    assert run(monkeypatch, main, *TINY, "epochs=0", "selection=free_darts", "objective=selection/score",
+    assert run(monkeypatch, main, *QUIET, "epochs=0", "selection=free_darts", "objective=selection/score",
                f"log_dir={tmp_path}") == 0  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def test_a_selection_without_training_after_a_training_is_allowed_but_said(tmp_p
 
 def test_the_metrics_of_a_selection_are_kept_and_may_be_the_objective(tmp_path, monkeypatch):
     small = ("selection=evolution", "selection.population=4", "selection.generations=1", "selection.survivors=2")
-    arguments = (*TINY, "relaxation=uniform", "epochs=1", *small, "objective=selection/accuracy")
+    arguments = (*QUIET, "relaxation=uniform", "epochs=1", *small, "objective=selection/accuracy")
     assert run(monkeypatch, main, *arguments, f"log_dir={tmp_path}") == 0
     metrics = genotype(only_run(tmp_path))["metrics"]
     assert 0 <= metrics["selection/accuracy"] <= 1
@@ -236,7 +236,7 @@ def test_a_genotype_of_another_space_in_the_folder_stops_a_resumed_search(finish
     ],
 )
 def test_what_could_not_end_is_refused_before_any_work(tmp_path, monkeypatch, capsys, arguments, message):
-    assert run(monkeypatch, main, *TINY, *arguments, f"log_dir={tmp_path}") == 1
+    assert run(monkeypatch, main, *QUIET, *arguments, f"log_dir={tmp_path}") == 1
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

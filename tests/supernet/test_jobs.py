@@ -11,19 +11,26 @@ from tests.commands import TINY, run
 BRIEF = (*TINY, "epochs=1", "logger=none", "trainer.limit_train_batches=2", "trainer.limit_val_batches=2")
 
 
-def test_a_job_waits_for_a_process_that_works_on_it_still(tmp_path, monkeypatch, capfd):
+def test_a_job_waits_for_a_process_that_works_on_it_still(tmp_path, monkeypatch):
     folder = tmp_path / "sweep"
     assert run(monkeypatch, search.main, "-m", "seed=0,1", *BRIEF, f"hydra.sweep.dir={folder}") == 0
     script = (
         "import fcntl, sys, time, pathlib; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); "
-        "print('locked', flush=True); time.sleep(3); pathlib.Path(sys.argv[2]).touch()"
+        "print('locked', flush=True); sys.stdin.read(); time.sleep(0.5); pathlib.Path(sys.argv[2]).touch()"
     )
     command = [sys.executable, "-c", script, str(folder / "1" / "job.json"), str(tmp_path / "ended")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+    told = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+
+        def release(message, *arguments):
+            told.append(message % arguments)
+            other.stdin.close()  # it works for a little while still
+
         other.stdout.readline()
+        monkeypatch.setattr("supernet.jobs.log.warning", release)
         assert run(monkeypatch, search.main, f"resume={folder}") == 0
         assert (tmp_path / "ended").exists()
-    assert f"another process works on {folder / '1'}" in capfd.readouterr().out
+    assert told == [f"another process works on {folder / '1'}: waiting for it to end"]
 
 
 def test_a_sampler_is_told_of_the_failures_that_it_has_gone_on_after(tmp_path, monkeypatch):

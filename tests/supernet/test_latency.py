@@ -4,7 +4,7 @@ import pytest
 
 from supernet.latency import main
 from supernet.search import main as search
-from tests.commands import TINY, only_run, run
+from tests.commands import QUIET, only_run, run
 
 FAST = (
     "search_space.channels=4", "search_space.cells_per_stage=1", "search_space.num_classes=3", "size=8",
@@ -42,13 +42,13 @@ def test_the_slowest_operations_and_the_next_command_are_shown(tmp_path, monkeyp
 
 
 def test_a_search_minds_the_measured_latency(table, tmp_path, monkeypatch):
-    arguments = (*TINY, f"log_dir={tmp_path}", "epochs=1", "cost=latency", f"cost.path={table}")
+    arguments = (*QUIET, f"log_dir={tmp_path}", "epochs=1", "cost=latency", f"cost.path={table}")
     assert run(monkeypatch, search, *arguments) == 0
     assert (only_run(tmp_path) / "genotype.json").is_file()
 
 
 def test_a_search_for_another_network_says_how_to_measure_it(table, tmp_path, monkeypatch, capsys):
-    arguments = (*TINY, f"log_dir={tmp_path}", "cost=latency", f"cost.path={table}", "search_space.channels=5")
+    arguments = (*QUIET, f"log_dir={tmp_path}", "cost=latency", f"cost.path={table}", "search_space.channels=5")
     assert run(monkeypatch, search, *arguments) == 1
     message = capsys.readouterr().err
     assert "measure this one with: python -m supernet.latency search_space=nasbench201" in message

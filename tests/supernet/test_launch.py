@@ -10,7 +10,7 @@ from PIL import Image
 
 from supernet import evaluate, fit, latency, search, train
 from supernet.launch import explain, known_keys
-from tests.commands import TINY, run
+from tests.commands import QUIET, TINY, run
 
 GOOD = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|"
 SEARCH = [
@@ -136,7 +136,7 @@ def test_no_space_left_in_the_middle_of_a_run_keeps_what_there_is(monkeypatch, c
         raise OSError(errno.ENOSPC, "No space left on device", "history.csv")
 
     monkeypatch.setattr("supernet.callbacks.history.write_atomically", full)
-    line = complains(monkeypatch, capsys, search.main, *TINY, f"log_dir={tmp_path}")
+    line = complains(monkeypatch, capsys, search.main, *QUIET, f"log_dir={tmp_path}")
     assert "no space left" in line
     assert "go on with resume=" in line
 
@@ -169,6 +169,7 @@ def test_help_shows_examples_groups_and_settings(main, example, monkeypatch, cap
         assert part in out
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_error():
     command = f"{sys.executable} -m supernet.latency --help | head -n 1"
     found = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from supernet.search import main
+from tests.commands import run
+
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = (
     "data=synthetic", "data.num_images=160", "data.size=8", "data.num_classes=3", "data.crop_padding=1", "batch_size=8",
@@ -51,7 +54,8 @@ def result(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "run"
-    finish(start(*ARGUMENTS, f"hydra.run.dir={folder}"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert run(monkeypatch, main, *ARGUMENTS, f"hydra.run.dir={folder}") == 0
     return folder
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from search_spaces.network import parameters
 from supernet.alphas import Alphas
 from supernet.search import main
 from supernet.shrinkage import record, scorer
-from tests.commands import TINY, only_run, run
+from tests.commands import QUIET, TINY, only_run, run
 
 SPACE = NASBench201(channels=4, cells_per_stage=1, in_channels=3, num_classes=3)
 LISSNAS = ("shrinkage=lissnas", "estimator@shrinkage.estimator=grad_norm", "shrinkage.estimator.batch_size=8",
@@ -85,8 +86,7 @@ def test_picture_text_and_rounds_are_in_tensorboard(finished):
 
 
 def test_a_resumed_search_reads_the_files_and_ends_the_same(finished, tmp_path, monkeypatch, capsys):
-    folder = tmp_path / "run"
-    assert run(monkeypatch, main, *TINY, *LISSNAS, f"hydra.run.dir={folder}") == 0
+    folder = shutil.copytree(finished, tmp_path / "run")
     (folder / "checkpoints" / "epoch_0002.ckpt").unlink()
     (folder / "genotype.json").unlink()
 
@@ -116,7 +116,7 @@ def test_a_search_that_was_killed_while_it_scored_goes_on_after_the_last_line(fi
         patched.setattr("supernet.shrinkage.lissnas.LISSNAS._filled", kill)
         patched.setattr("supernet.shrinkage.lissnas.kept", kill)
         with pytest.raises(Killed):
-            run(patched, main, *TINY, *LISSNAS, f"hydra.run.dir={folder}")
+            run(patched, main, *QUIET, *LISSNAS, f"hydra.run.dir={folder}")
     assert not (folder / record.FILE).exists()
     before = (folder / scorer.FILE).read_text()
 
@@ -134,13 +134,13 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("supernet.shrinkage.controls.drawn", interrupt)
-    assert run(monkeypatch, main, *TINY, *RANDOM, f"hydra.run.dir={tmp_path / 'run'}") == 130
+    assert run(monkeypatch, main, *QUIET, *RANDOM, f"hydra.run.dir={tmp_path / 'run'}") == 130
     assert f"resume={tmp_path / 'run'}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("relaxation", ["uniform", "gumbel", "dirichlet"])
 def test_evolution_chooses_from_the_pool_with_every_relaxation(relaxation, tmp_path, monkeypatch):
-    arguments = (*TINY, *RANDOM, *EVOLUTION, f"relaxation={relaxation}", "epochs=1", "shrinkage.kappa=0.5")
+    arguments = (*QUIET, *RANDOM, *EVOLUTION, f"relaxation={relaxation}", "epochs=1", "shrinkage.kappa=0.5")
     assert run(monkeypatch, main, *arguments, f"log_dir={tmp_path}") == 0
     assert found(only_run(tmp_path)) in pool(only_run(tmp_path))
 
@@ -154,13 +154,13 @@ def test_single_paths_train_nothing_but_the_pool(tmp_path, monkeypatch):
         return mixture
 
     monkeypatch.setattr(Alphas, "sample", watched)
-    assert run(monkeypatch, main, *TINY, *RANDOM, *EVOLUTION, "relaxation=uniform", f"log_dir={tmp_path}") == 0
+    assert run(monkeypatch, main, *QUIET, *RANDOM, *EVOLUTION, "relaxation=uniform", f"log_dir={tmp_path}") == 0
     assert len(seen) > 3
     assert seen <= {one["cell"] for one in pool(only_run(tmp_path))}
 
 
 def test_a_warm_start_looks_at_what_is_left(tmp_path, monkeypatch):
-    arguments = (*TINY, *RANDOM, "warm_start=random", "warm_start.drop=0.1", "epochs=1")
+    arguments = (*QUIET, *RANDOM, "warm_start=random", "warm_start.drop=0.1", "epochs=1")
     assert run(monkeypatch, main, *arguments, f"log_dir={tmp_path}") == 0
     folder = only_run(tmp_path)
     after = [SPACE.parse(text) for text in json.loads((folder / "warm_start.json").read_text())["pool"]]
@@ -173,7 +173,7 @@ def test_a_warm_start_looks_at_what_is_left(tmp_path, monkeypatch):
 def test_without_a_pool_everything_goes_on_as_before(tmp_path, monkeypatch):
     arguments = ("shrinkage=operations", "estimator@shrinkage.estimator=parameters", "shrinkage.n_archs=60",
                  "shrinkage.keep=2", "selection=perturbation", "selection.tune_epochs=1", "epochs=1")  # fmt: skip
-    assert run(monkeypatch, main, *TINY, *arguments, f"log_dir={tmp_path}") == 0
+    assert run(monkeypatch, main, *QUIET, *arguments, f"log_dir={tmp_path}") == 0
     left = record.load(only_run(tmp_path) / record.FILE, SPACE).space
     assert left.size() == 2**6
     assert left.contains(found(only_run(tmp_path)))
@@ -181,7 +181,7 @@ def test_without_a_pool_everything_goes_on_as_before(tmp_path, monkeypatch):
 
 def test_a_search_by_alphas_may_be_constrained_by_what_is_left(tmp_path, monkeypatch):
     constraint = ("constraint=parameters", "constraint.most=9000")
-    assert run(monkeypatch, main, *TINY, *RANDOM, *constraint, f"log_dir={tmp_path}") == 0
+    assert run(monkeypatch, main, *QUIET, *RANDOM, *constraint, f"log_dir={tmp_path}") == 0
     assert parameters(SPACE.network(found(only_run(tmp_path)))) <= 9000
 
 
@@ -206,7 +206,7 @@ def test_a_search_by_alphas_may_be_constrained_by_what_is_left(tmp_path, monkeyp
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(arguments, message, tmp_path, monkeypatch, capsys):
-    assert run(monkeypatch, main, *TINY, *arguments, f"log_dir={tmp_path}") == 1
+    assert run(monkeypatch, main, *QUIET, *arguments, f"log_dir={tmp_path}") == 1
     assert message in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.glob("search/runs/*"))
 

@@ -10,39 +10,26 @@ from numpy.typing import ArrayLike
 from search_spaces.architecture import Architecture
 from supernet.estimators.base import EstimatorFactory, Measured, Task
 from supernet.estimators.features.base import Features, FeaturesFactory, Table
-from supernet.estimators.proxies.one_pass import together
+from supernet.estimators.several import Several
 
 
 class Measurements(Features):
     """What several estimators measure of an architecture, compressed by `signed_log`.
 
-    Names are those of the estimators, and ``name.part`` for one that measures several numbers.
-
     Args:
-        task: what is measured.
-        estimators: by name; each must be `Measured`.
+        task: see `Several`, as the next one.
+        estimators: see there.
     """
 
     costly = True
 
     def __init__(self, task: Task, estimators: Mapping[str, EstimatorFactory]) -> None:
-        if not estimators:
-            raise ValueError("there are no estimators to measure by")
-        self.parts: dict[str, Measured] = {}
-        for name, factory in estimators.items():
-            part = factory(task)
-            if not isinstance(part, Measured):
-                raise ValueError(f"{name} cannot be a feature: it scores architectures only together")
-            self.parts[name] = part
-        self.names = tuple(
-            name if len(part.names) == 1 else f"{name}.{inner}"
-            for name, part in self.parts.items()
-            for inner in part.names
-        )
+        self.several = Several(task, estimators)
+        self.names = self.several.names
 
     def table(self, architectures: Sequence[Architecture]) -> Table:
         """See `Features.table`; minus infinity where an estimator finds nothing to measure."""
-        rows = [together(list(self.parts.values()), one) for one in architectures]
+        rows = [self.several.measurements(one) for one in architectures]
         return signed_log(np.reshape(rows, (len(rows), len(self.names))))
 
 

@@ -9,6 +9,7 @@ import torch
 from omegaconf import OmegaConf
 
 from supernet import search, train
+from supernet.averages import Mean
 from supernet.callbacks.checkpoint import newest_checkpoint
 from supernet.callbacks.interim import own, take_over
 from tests.commands import TINY, run
@@ -88,7 +89,7 @@ def test_a_training_with_random_paths_and_two_heads_goes_on_within_an_epoch(monk
         "auxiliary_weight=0.4", "search_space.auxiliary=true", "trainer.precision=64-true",
     )  # fmt: skip
     settings = tuple(one for one in settings if one != "debug=tiny")
-    settings = (*settings, "data=synthetic", "data.size=32", "data.num_images=64", "batch_size=8")
+    settings = (*settings, "data=synthetic", "data.size=32", "data.num_images=24", "batch_size=6", "epochs=2")
     assert run(monkeypatch, train.main, *settings, f"hydra.run.dir={tmp_path}/whole") == 0
     compare(interrupted(monkeypatch, train.main, tmp_path / "run", 1, 1, *settings), tmp_path / "whole")
 
@@ -122,9 +123,13 @@ def test_asked_to_end_after_the_last_batch_a_run_finishes_its_epoch(monkeypatch,
 
 
 def test_another_number_of_processes_takes_mean_and_sum():
-    layer = torch.nn.BatchNorm1d(2)
-    saved = [own(layer) for _ in range(2)]
-    for number, one in enumerate(saved):
-        one["norms"][".running_mean"] = torch.full((2,), float(number))
-    take_over(layer, saved)
-    assert layer.running_mean.tolist() == [0.5, 0.5]
+    module = torch.nn.ModuleDict({"norm": torch.nn.BatchNorm1d(2), "loss": Mean()})
+    saved = []
+    for number in range(2):
+        module["norm"].running_mean.fill_(number)
+        module["loss"].update(torch.tensor(3.0 + number))
+        saved.append(own(module))
+        module["loss"].reset()
+    take_over(module, saved)
+    assert module["norm"].running_mean.tolist() == [0.5, 0.5]
+    assert (module["loss"].total, module["loss"].steps) == (7.0, 2.0)

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from supernet.estimators.aggregate import RankAggregate, rank_sum
-from supernet.estimators.base import Measured
 from supernet.estimators.cost import Cost
 from tests.supernet.estimators.tasks import SMALL, task
 
@@ -40,14 +39,6 @@ def test_an_aggregate_of_aggregates_names_its_inner_parts():
     assert nested.score(architectures).argmax() == RankAggregate(task(), PARTS).score(architectures).argmax()
 
 
-def test_parts_that_only_score_together_are_refused():
-    class Together(Measured):
-        def __new__(cls, task):
-            return object()
-
-    with pytest.raises(ValueError, match="together cannot be combined"):
-        RankAggregate(task(), {"together": Together})
+def test_a_scale_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="scale is 'square'"):
         RankAggregate(task(), PARTS, scale="square")
-    with pytest.raises(ValueError, match="no estimators"):
-        RankAggregate(task(), {})

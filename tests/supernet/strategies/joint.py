@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 ROOT = Path(__file__).parents[3]
 
 
-def twins(runs: Mapping[str, Path], task: str = "search", **trainer) -> dict[str, Path]:
+def twins(runs: Mapping[str, Path], **trainer) -> dict[str, Path]:
     """For each finished run of one process the folder of the same in two, which share each batch and its statistics."""
-    folders = {}
+    folders, orders = {}, []
     for name, folder in runs.items():
         folders[name] = folder.with_name(folder.name + "_twin")
         folders[name].mkdir()
@@ -24,20 +24,21 @@ def twins(runs: Mapping[str, Path], task: str = "search", **trainer) -> dict[str
         several = {"devices": 2, "num_nodes": 1, "sync_batchnorm": True, "timeout": 60, **trainer}
         cfg.trainer = OmegaConf.merge(cfg.trainer, several)
         OmegaConf.save(cfg, folders[name] / "config.yaml")
+        orders.append(f"{cfg.task_name}={folders[name]}")
         for found in ("warm_start.json", "shrinkage.json"):
             if (folder / found).exists():
                 (folders[name] / found).write_bytes((folder / found).read_bytes())
-    together(task, [str(folder) for folder in folders.values()])
+    together(orders)
     return folders
 
 
-def together(task: str, folders: Sequence[str]) -> None:
-    """Do this in two processes. Raises where one of them breaks down."""
+def together(orders: Sequence[str]) -> None:
+    """Do these, each ``<task>=<folder>``, in two processes. Raises where one of them breaks down."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
     ranks = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "NODE_RANK": "0"}
-    command = [sys.executable, "-m", "tests.supernet.strategies.pair", task, *folders]
+    command = [sys.executable, "-m", "tests.supernet.strategies.pair", *orders]
     both = [
         subprocess.Popen(
             command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -45,7 +46,7 @@ def together(task: str, folders: Sequence[str]) -> None:
         )
         for rank in range(2)
     ]  # fmt: skip
-    outputs = [one.communicate(timeout=60 + 30 * len(folders))[0] for one in both]
+    outputs = [one.communicate(timeout=120 + 30 * len(orders))[0] for one in both]
     assert not any(one.returncode for one in both), "\n".join(outputs)
 
 

@@ -1,4 +1,4 @@
-"""Two processes that do one task after another: ``python -m tests.supernet.strategies.pair <task> <folder>...``.
+"""Two processes that do one task after another: ``python -m tests.supernet.strategies.pair <task>=<folder>...``.
 
 Started twice, with RANK 0 and 1; a failure in one run is written into its folder, and the next one goes on.
 """
@@ -17,13 +17,12 @@ from supernet.strategies.worker import TASKS
 
 
 def main() -> None:
-    task, *folders = sys.argv[1:]
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
-    module = importlib.import_module(TASKS[task])
-    for folder in folders:
+    for order in sys.argv[1:]:
+        task, _, folder = order.partition("=")
         try:
-            module.work(Order(task, folder, None))
+            importlib.import_module(TASKS[task]).work(Order(task, folder, None))
         except Exception:
             (Path(folder) / f"failure_{dist.get_rank()}").write_text(traceback.format_exc())
         dist.barrier()

@@ -11,6 +11,9 @@ from tests.supernet.strategies.joint import differences, twins
 TRAINED = [name for name in EXPERIMENTS if "epochs=0" not in SMALL.get(name, ())]
 # One of each kind of mathematics, and what changes the supernet; the others are in the slow test.
 QUICK = ("drnas_progressive", "gdas", "robust_darts")
+TRAINING = "training"
+CELL = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+A_TRAINING = (*TINY, f"genotype={CELL}", "trainer.precision=64-true", "logger=none")
 
 
 def settings(name: str) -> tuple[str, ...]:
@@ -24,17 +27,19 @@ def check(names, folder):
     runs = {name: folder / name.replace("/", "_") for name in names}
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name, place in runs.items():
-            assert run(monkeypatch, search.main, *settings(name), f"hydra.run.dir={place}") == 0
+            main, arguments = (train.main, A_TRAINING) if name == TRAINING else (search.main, settings(name))
+            assert run(monkeypatch, main, *arguments, f"hydra.run.dir={place}") == 0
     for name, twin in twins(runs).items():
         found = differences(runs[name], twin)
-        assert found.pop("genotype") == "", name
+        assert name == TRAINING or found.pop("genotype") == "", name
         tolerance = 1e-5 if name.endswith("spos") else 1e-12
         worst = max(found, key=lambda column: found[column])
         assert found[worst] <= tolerance, f"{name}: {worst} differs by {found[worst]}"
 
 
-def test_searches_are_those_of_one_process(tmp_path):
-    check(QUICK, tmp_path)
+def test_searches_and_a_training_are_those_of_one_process(tmp_path):
+    check((*QUICK, TRAINING), tmp_path)
+    assert torch.get_default_dtype() == torch.float32
 
 
 OTHERS = [name for name in TRAINED if name not in QUICK]
@@ -44,14 +49,3 @@ OTHERS = [name for name in TRAINED if name not in QUICK]
 @pytest.mark.parametrize("names", [OTHERS[first : first + 4] for first in range(0, len(OTHERS), 4)], ids=" ".join)
 def test_every_experiment_is_that_of_one_process(names, tmp_path):
     check(names, tmp_path)
-
-
-def test_a_training_is_that_of_one_process(tmp_path):
-    cell = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
-    arguments = (*TINY, f"genotype={cell}", "trainer.precision=64-true", "logger=none", f"hydra.run.dir={tmp_path}/one")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        assert run(monkeypatch, train.main, *arguments) == 0
-    runs = {"train": tmp_path / "one"}
-    found = differences(runs["train"], twins(runs, "train")["train"])
-    assert max(value for value in found.values() if not isinstance(value, str)) <= 1e-12
-    assert torch.get_default_dtype() == torch.float32

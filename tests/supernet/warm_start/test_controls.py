@@ -53,6 +53,12 @@ def test_the_rule_leaves_an_edge_its_choice():
     assert found[0] == ["max_pool_3x3", "avg_pool_3x3"]  # not both
 
 
+def test_the_rule_leaves_no_edge_without_input():
+    names = SMALL.operations["cell"]
+    found = Rule(operations=[name for name in names if name != "none"], min_ops=1)(task())
+    assert kept(found.space) == [list(names)] * 6
+
+
 def test_the_rule_has_names_of_its_own():
     outcome = Rule(operations=["nor_conv_1x1", "conv_of_another_space"])(task())
     assert all("nor_conv_1x1" not in row and len(row) == 4 for row in kept(outcome.space))
