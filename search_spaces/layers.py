@@ -168,6 +168,10 @@ class ScaledBatchNorm(nn.BatchNorm2d):
             assert self.running_mean is not None
             assert self.running_var is not None
             mean, var = part(self.running_mean, self.copies, rows), part(self.running_var, self.copies, rows)
+        if len(x) == 1:
+            # The gradient of one image may have any stride from image to image, as views leave it, and torch's kernel
+            # for channels that come first would follow it; that for channels that come last does not.
+            x = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
         # `num_batches_tracked` only matters where momentum is None, which never happens here; leaving it alone saves a
         # kernel launch for every batch norm in every step.
         y = F.batch_norm(x, mean, var, scale, shift, self.training, self.momentum or 0.0, self.eps)

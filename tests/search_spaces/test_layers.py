@@ -119,6 +119,19 @@ def test_a_scaled_batch_norm_is_torch_s_times_the_weights(affine, training, rows
         torch.testing.assert_close(mine[chosen], theirs[chosen], **TOLERANCE)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("strides", [(2, 1, 8, 4), (16, 1, 8, 4), (1, 4, 2, 1), (16, 4, 2, 1)])
+def test_a_scaled_batch_norm_of_one_image_takes_a_gradient_of_any_strides(training, memory_format, strides):
+    layer = ScaledBatchNorm(4, 1, affine=True).double().train(training)
+    x = torch.randn(1, 4, 2, 2, dtype=torch.float64).contiguous(memory_format=memory_format).requires_grad_()
+    towards = torch.randn(64, dtype=torch.float64).as_strided((1, 4, 2, 2), strides)
+    found = torch.autograd.grad(layer(x).flatten(1, 2), x, towards)[0]
+    values = (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), unbiased=False, keepdim=True) + layer.eps).sqrt()
+    expected = torch.autograd.grad(values if training else x / (1 + layer.eps) ** 0.5, x, towards.clone())[0]
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
 def test_global_pooling_is_the_mean_and_its_gradient_has_the_channels_last():
     x = torch.randn(2, 3, 4, 5, dtype=torch.float64).contiguous(memory_format=torch.channels_last).requires_grad_()
     torch.testing.assert_close(GlobalPool()(x), nn.AdaptiveAvgPool2d(1)(x), **TOLERANCE)

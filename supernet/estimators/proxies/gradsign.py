@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from supernet.estimators.proxies.base import Proxy
 from supernet.estimators.proxies.sample_gradients import losses, passages
 
+ROUNDING = 100  # units in the last place of one
+
 
 class GradSign(Proxy):
     """How much the signs of the images' gradients agree; each image is normalised by itself."""
@@ -26,9 +28,20 @@ class GradSign(Proxy):
 
 
 def gradsign(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """``sum_w | sum_i sign(dL_i / dw) |``: a scalar in float64. Images must not influence each other."""
+    """``sum_w | sum_i sign(dL_i / dw) |``: a scalar in float64. Images must not influence each other.
+
+    What is zero but for rounding has no sign: the weights of an output, or for an input, whose whole gradient is. In
+    DARTS's space that is half of all: the mean over the pixels of what has just been normalised depends neither on the
+    images nor on the weights of the operations before.
+    """
     total = images.new_zeros((), dtype=torch.float64)
+    nothing = ROUNDING * torch.finfo(images.dtype).eps  # the gradient of the logits, where all come from, is at most 1
     for _, passage in passages(network, images, losses(labels)):
         if passage is not None:
-            total += passage.weight_gradients().sign().sum(dim=0).abs().sum(dtype=torch.float64)
+            gradients = (
+                passage.gradients @ passage.inputs.mT
+            )  # (batch, groups, outputs of a group, weights of an output)
+            sizes = gradients.abs()
+            there = (sizes.amax(3, keepdim=True) > nothing) & (sizes.amax((1, 2), keepdim=True) > nothing)
+            total += (gradients.sign() * there).sum(dim=0).abs().sum(dtype=torch.float64)
     return total

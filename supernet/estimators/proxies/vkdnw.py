@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from search_spaces.layers import per_channel
 from supernet.estimators.base import Task
 from supernet.estimators.proxies.base import Proxy
 
@@ -133,7 +134,8 @@ def _factors(module: nn.Module, inputs: tuple[Any, ...], y: Tensor) -> tuple[Ten
     if module.bias is not None:
         found.append(torch.ones_like(y[:, firsts]))
     if isinstance(module, nn.BatchNorm2d) and len(inputs) > 1 and inputs[1] is not None:  # mixing weights
-        found = [factor * inputs[1].to(factor)[:, None, None] for factor in found]
+        weights = per_channel(inputs[1], y.shape[1] // copies)[:, 0]
+        found = [factor * weights.to(factor)[:, None, None] for factor in found]
     return firsts.repeat(len(found)), torch.cat(found, dim=1)
 
 

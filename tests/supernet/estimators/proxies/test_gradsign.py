@@ -41,3 +41,14 @@ def test_agreement_of_two_images_is_worked_out():
     assert float(gradsign(net, images, torch.tensor([0, 0]))) == 4
     assert float(gradsign(net, images, torch.tensor([0, 1]))) == 0
     assert float(gradsign(net, -images, torch.tensor([1, 1]))) == pytest.approx(4)
+
+
+def test_gradients_that_are_rounding_errors_have_no_sign():
+    """A mean over all pixels of what has just been normalised does not depend on the convolution before."""
+    torch.manual_seed(0)
+    images, labels = torch.randn(4, 3, 6, 6, dtype=torch.float64), torch.tensor([0, 1, 1, 0])
+    convolution, head = nn.Conv2d(3, 5, 3), nn.Linear(5, 2)
+    net = nn.Sequential(convolution, nn.BatchNorm2d(5), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).double()
+    with normalised("instance"):
+        assert 0 <= float(gradsign(net, images, labels)) <= 4 * head.weight.numel()
+        assert float(gradsign(net, images, labels)) == float(gradsign(net, images.flip(3), labels))
