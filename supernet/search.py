@@ -28,6 +28,7 @@ from supernet.data.sampling import samples
 from supernet.estimators.base import Task
 from supernet.genotype import FILE, Genotype, git_revision, versions
 from supernet.launch import launch
+from supernet.modules.compilation import check_statistics
 from supernet.modules.precision import check_precision
 from supernet.modules.search import SearchModule
 from supernet.run import Run, flat, in_tables, log, result_table
@@ -70,6 +71,7 @@ def searched(run: Run) -> float:
     cfg = run.cfg
     relaxation, formulation = build(cfg.relaxation, "relaxation"), build(cfg.formulation, "formulation")
     check_precision(cfg.trainer.precision, formulation, cfg.arch_precision)
+    check_statistics(cfg.recompute, cfg.compile, cfg.trainer.get("sync_batchnorm", False))
     selection: Selection | None = build(cfg.selection, "selection") if cfg.selection else None
     shrinkage: Shrinkage | None = build(cfg.shrinkage, "shrinkage") if cfg.shrinkage else None
     ending.check(cfg, relaxation, selection, shrinkage)

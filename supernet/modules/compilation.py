@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from search_spaces.network import Network
+from supernet.errors import UserError
 from supernet.formulations.base import Formulation
 from supernet.relaxations.base import Relaxation
 
@@ -22,6 +23,15 @@ def obstacle(relaxation: Relaxation, formulation: Formulation) -> str | None:
     if relaxation.sparse:
         return f"{type(relaxation).__name__} runs other operations in each step, and each would be compiled anew"
     return None
+
+
+def check_statistics(recompute: str | None, compiled: bool, synchronised: bool) -> None:
+    """Raise `UserError` where statistics that processes exchange would be exchanged again, or not at all."""
+    if synchronised and (recompute or compiled):
+        raise UserError(
+            f"{f'recompute={recompute}' if recompute else 'compile=true'} does not know of the statistics that "
+            "trainer.sync_batchnorm=true exchanges; leave one of them out"
+        )
 
 
 def compile_cells(network: Network, backend: str = "inductor") -> None:

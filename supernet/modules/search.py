@@ -26,7 +26,7 @@ from supernet.alphas import Alphas, Mixture
 from supernet.costs.base import CostTerm
 from supernet.errors import UserError
 from supernet.formulations.base import Batch, Formulation, Problem
-from supernet.modules.compilation import compile_cells, obstacle, release
+from supernet.modules.compilation import check_statistics, compile_cells, obstacle, release
 from supernet.modules.finite import Guard
 from supernet.modules.precision import FULL, check_precision, cosine, full_precision, half
 from supernet.modules.structure import forget, replace_parameters, transfer, transfer_optimizer
@@ -279,11 +279,7 @@ class SearchModule(pl.LightningModule):
         check_precision(self.trainer.precision, self.formulation, self.arch_precision)
         if self.trainer.world_size != averages.processes():
             raise UserError("a search in several processes averages its gradients itself; use trainer=ddp")
-        if (self.recompute or self.compiled) and getattr(self.trainer.strategy, "sync_batchnorm", False):
-            raise UserError(
-                "recompute and compile do not know of the statistics that trainer.sync_batchnorm=true exchanges; "
-                "leave one of them out"
-            )
+        check_statistics(self.recompute, self.compiled, getattr(self.trainer.strategy, "sync_batchnorm", False))
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its scheduler, Adam for the alphas (unless configured otherwise)."""

@@ -39,6 +39,12 @@ SEARCH = [
     (("search_space.channels=0",), r"search_space: channels is 0: it must be at least 1"),
     (("batch_size=1000",), r"data.batch_size=1000, but the half .* use data.batch_size=40 or less"),
     (("trainer.precision=16-mixed",), r"16-mixed.*use trainer.precision=bf16-mixed"),
+    (("arch_precision=bf16-mixed",), r"is a part of trainer\.precision=bf16-mixed"),
+    (("recompute=layer",), r"what is computed anew is cell or operation"),
+    (
+        ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.sync_batchnorm=true", "compile=true"),
+        "leave one",
+    ),
     (("trainer.precision=17",), r"trainer: "),
     (("resume=/nowhere/at/all",), r"resume=/nowhere/at/all: there is no such folder"),
     (("hydra/sweeper=optun",), r"did you mean optuna\?.*pip install 'supernet\[sweeps\]'"),

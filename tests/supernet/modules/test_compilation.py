@@ -8,12 +8,13 @@ from torch._dynamo.backends.debugging import aot_eager
 
 from search_spaces.darts import DARTS
 from search_spaces.nasbench201 import NASBench201
+from supernet.errors import UserError
 from supernet.formulations.first_order import FirstOrder
 from supernet.formulations.implicit import Implicit
 from supernet.formulations.mixed_level import MixedLevel
 from supernet.formulations.second_order import SecondOrder
 from supernet.modules import compilation
-from supernet.modules.compilation import compile_cells, obstacle
+from supernet.modules.compilation import check_statistics, compile_cells, obstacle
 from supernet.relaxations.dirichlet import Dirichlet
 from supernet.relaxations.gumbel import Gumbel
 from supernet.relaxations.softmax import Softmax
@@ -93,3 +94,11 @@ def test_a_network_that_is_released_runs_as_it_is():
     assert all(cell._compiled_call_impl is not None for cell in network.cells)
     compilation.release(network)
     assert all(cell._compiled_call_impl is None for cell in network.cells)
+
+
+@pytest.mark.parametrize(("options", "named"), [(("cell", False), "recompute=cell"), ((None, True), "compile=true")])
+def test_statistics_of_several_processes_are_refused(options, named):
+    check_statistics(*options, synchronised=False)
+    check_statistics(None, False, synchronised=True)
+    with pytest.raises(UserError, match=named):
+        check_statistics(*options, synchronised=True)
