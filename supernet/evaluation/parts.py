@@ -248,10 +248,13 @@ def join(folder: Path, number: int, parts: int, timeout: float) -> Part | None:
     """
     before, end = told(folder), time.monotonic() + timeout
     while time.monotonic() < end:
-        state = told(folder)
+        recent, state = (
+            _recent(folder),
+            told(folder),
+        )  # in this order: what is read is not older than what was looked at
         if state is not None and state.stage == "done":
             return None
-        if state is not None and state.stage == "failed" and (state != before or _recent(folder)):
+        if state is not None and state.stage == "failed" and (state != before or recent):
             raise UserError(f"process 0 of {parts} failed: {state.message}")
         if state is not None and state != before and state.stage == "open":
             part = Part(folder, number, parts, state.attempt)
