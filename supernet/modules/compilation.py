@@ -13,13 +13,15 @@ VARIANTS = 256
 """Graphs at most: each kind of cell has one for each pass that differs in its statistics or in what has gradients."""
 
 
-def obstacle(relaxation: Relaxation, formulation: Formulation) -> str | None:
+def obstacle(relaxation: Relaxation, formulation: Formulation, recompute: str | None = None) -> str | None:
     """Why a search with these cannot be compiled; None where it can."""
     if formulation.differentiates_twice:
         return (
             f"{type(formulation).__name__} differentiates gradients, which compiled code cannot; "
             "formulation.finite_differences=true can be compiled"
         )
+    if recompute == "operation":
+        return "recompute=operation divides what is compiled as a whole; recompute=cell can be compiled"
     if relaxation.sparse:
         return f"{type(relaxation).__name__} runs other operations in each step, and each would be compiled anew"
     return None

@@ -141,7 +141,7 @@ class SearchModule(pl.LightningModule):
         self.recompute = recompute
         self.arch_precision = arch_precision
         self.compiled = compiled
-        if compiled and (why := obstacle(relaxation, formulation)):
+        if compiled and (why := obstacle(relaxation, formulation, recompute)):
             log.warning("compile=true: going on without, because %s", why)
             self.compiled = False
         self.stage_start = 0  # the epoch in which the current stage began
