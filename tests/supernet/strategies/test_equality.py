@@ -46,6 +46,7 @@ OTHERS = [name for name in TRAINED if name not in QUICK]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # two minutes where nothing else is to be done
 @pytest.mark.parametrize("names", [OTHERS[first : first + 4] for first in range(0, len(OTHERS), 4)], ids=" ".join)
 def test_every_experiment_is_that_of_one_process(names, tmp_path):
     check(names, tmp_path)
