@@ -14,7 +14,6 @@ workers decode in every pass: by the clock. Without ``--root`` images are random
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
 import statistics
 import tempfile
@@ -32,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import datasets, transforms
 from torchvision.transforms import functional
 
-from benchmarks.measuring import RESULTS, processor, timed
+from benchmarks.measuring import heading, parser, publish, speed, timed
 from supernet.data.image_folder import ImageFolder
 from supernet.data.images import Images, Labelled
 from supernet.data.pixels import InMemory
@@ -138,10 +137,7 @@ def in_memory(images: Images, repeats: int) -> list[str]:
     }
     times = timed(turns, repeats, CPU)
     own = statistics.median(times["ours"])
-    found = {
-        name: (statistics.median(values), statistics.median(v / o for v, o in zip(values, times["ours"], strict=True)))
-        for name, values in times.items()
-    }
+    found = {name: (statistics.median(values), speed(times, "ours", name)) for name, values in times.items()}
     pair = loaders(images, workers=2)
     anew = STEPS * by_the_clock(lambda: [next(iter(loader)) for loader in pair], max(3, repeats // 2))
     start = time.process_time()
@@ -201,12 +197,9 @@ def report(args: argparse.Namespace) -> str:
     images = ImageFolder(str(args.root), batch_size=args.batch, **OPTIONS) if args.root else None
     images = images or random_images(args.images, args.batch)
     which = f"{len(images.labels('all')):,} {'real' if args.root else 'random'} images of 32x32 pixels"
+    facts = f"batch {args.batch} of each half, {which}, {args.repeats} turns of {STEPS} steps."
     lines = [
-        "# Batches",
-        "",
-        f"{datetime.date.today()}, {processor(CPU)}, torch {torch.__version__}, batch {args.batch} of each half, "
-        f"{which}, {args.repeats} turns of {STEPS} steps.",
-        "",
+        *heading("Batches", CPU, facts),
         f"* largest difference from torchvision's functions at the same crops: {difference(images):.0e}",
         "",
         "| from memory | ms a batch | of ours |",
@@ -223,20 +216,13 @@ def report(args: argparse.Namespace) -> str:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, help="a folder of images of 32x32 pixels; random ones unless given")
-    parser.add_argument("--images", type=int, default=50_000)
-    parser.add_argument("--files", type=int, default=2_560, help="random ones, decoded in every pass")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=7)
-    args = parser.parse_args()
+    made = parser(__doc__, images=50_000, batch=64, workers=2, repeats=7)
+    made.add_argument("--root", type=Path, help="a folder of images of 32x32 pixels; random ones unless given")
+    made.add_argument("--files", type=int, default=2_560, help="random ones, decoded in every pass")
+    args = made.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    table = report(args)
-    print(table)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{datetime.date.today()}_data_cpu.md").write_text(table)
+    publish(report(args), "data_cpu")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import datetime
 import json
 import statistics
 import sys
@@ -31,7 +30,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from benchmarks.measuring import RESULTS, processor
+from benchmarks.measuring import heading, parser, publish
 from supernet.data.modules import SearchData
 from supernet.modules.search import SearchModule
 from supernet.search import main as search
@@ -167,12 +166,9 @@ def report(args: argparse.Namespace) -> str:
     data = [*data, "data=image_folder"] if args.data else [*data, "data.crop_padding=4", "data.flip=true"]
     limits = [f"trainer.limit_train_batches={args.steps}", f"trainer.limit_val_batches={args.steps}"]
     epochs = measured(["trainer=cpu", *SIZES[args.size], *data, *limits, f"epochs={args.epochs + 1}", *args.settings])
+    facts = f"batch 64, {size}x{size} pixels, {args.epochs} epochs of {args.steps} steps, told for {EPOCH[0]}; seconds."
     lines = [
-        f"# An epoch on nasbench201, {args.size} size",
-        "",
-        f"{datetime.date.today()}, {processor(torch.device('cpu'))}, torch {torch.__version__}, batch 64, "
-        f"{size}x{size} pixels, {args.epochs} epochs of {args.steps} steps, told for {EPOCH[0]}; seconds.",
-        "",
+        *heading(f"An epoch on nasbench201, {args.size} size", torch.device("cpu"), facts),
         "| | search.py | bare loop | ratio | difference [ms] |",
         "|---|---|---|---|---|",
     ]
@@ -202,18 +198,14 @@ def report(args: argparse.Namespace) -> str:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=SIZES, default="reduced")
-    parser.add_argument("--steps", type=int, default=100, help="in an epoch, and batches of its validation")
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--data", nargs="*", default=[], help="settings of data=image_folder")
-    parser.add_argument("--settings", nargs="*", default=[], help="further settings of the search")
-    args = parser.parse_args()
+    made = parser(__doc__, epochs=3)
+    made.add_argument("--size", choices=SIZES, default="reduced")
+    made.add_argument("--steps", type=int, default=100, help="in an epoch, and batches of its validation")
+    made.add_argument("--data", nargs="*", default=[], help="settings of data=image_folder")
+    made.add_argument("--settings", nargs="*", default=[], help="further settings of the search")
+    args = made.parse_args()
     torch.set_num_threads(1)
-    table = report(args)
-    print(table)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{datetime.date.today()}_epoch_{args.size}_cpu.md").write_text(table)
+    publish(report(args), f"epoch_{args.size}_cpu")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import platform
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +42,32 @@ def on_cuda(step: Step) -> float:
     events[1].record()
     torch.cuda.synchronize()
     return events[0].elapsed_time(events[1]) / 1000
+
+
+def speed(times: dict[str, list[float]], name: str, reference: str) -> float:
+    """How often as fast as the reference: the median of the ratios of each turn."""
+    return statistics.median(one / other for one, other in zip(times[reference], times[name], strict=True))
+
+
+def parser(doc: str | None, **defaults: int | None) -> argparse.ArgumentParser:
+    """Of a benchmark's command line, with these whole numbers to choose."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in defaults.items():
+        made.add_argument(f"--{name}", type=int, default=default)
+    return made
+
+
+def heading(title: str, device: torch.device, facts: str) -> list[str]:
+    """The first lines of a table: what was measured, when, on and with what."""
+    day = datetime.date.today()
+    return [f"# {title}", "", f"{day}, {processor(device)}, torch {torch.__version__}, {facts}", ""]
+
+
+def publish(table: str, name: str) -> None:
+    """Print a table, and keep it under today's date."""
+    print(table)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{datetime.date.today()}_{name}.md").write_text(table)
 
 
 def processor(device: torch.device) -> str:

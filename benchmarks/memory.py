@@ -11,14 +11,13 @@ first, in float64. With bf16 the weights' gradients are in half precision and th
 from __future__ import annotations
 
 import argparse
-import datetime
 import statistics
 from typing import Any
 
 import torch
 
-from benchmarks.measuring import RESULTS, processor, timed
-from benchmarks.step import SPACES, Own, Plain, batches, counted, module_for
+from benchmarks.measuring import heading, publish, speed, timed
+from benchmarks.step import SPACES, Own, Plain, arguments, batches, counted, module_for
 from search_spaces.operations import Form
 from supernet.formulations.first_order import FirstOrder
 
@@ -84,40 +83,27 @@ def report(args: argparse.Namespace) -> str:
     times = timed(steps, args.repeats, device)
     peaks = {name: counted(step, lasting[name], device)[1] for name, step in steps.items()}
     small = kind(16, 2) if args.space == "nasbench201" else kind(4, 3)
+    facts = (
+        f"batch {batch}, {args.size}x{args.size} pixels, {args.repeats} repeats. Largest difference by recomputation "
+        f"in float64: {difference(small, 8, args.size):.0e}."
+    )
     lines = [
-        f"# Memory of a search step on {args.space}",
-        "",
-        f"{datetime.date.today()}, {processor(device)}, torch {torch.__version__}, batch {batch}, "
-        f"{args.size}x{args.size} pixels, {args.repeats} repeats. Largest difference by recomputation in float64: "
-        f"{difference(small, 8, args.size):.0e}.",
-        "",
+        *heading(f"Memory of a search step on {args.space}", device, facts),
         "| step | most memory [MiB] | of the plain one | ms | speed |",
         "|---|---|---|---|---|",
     ]
     for name, values in times.items():
-        ratio = statistics.median(p / v for p, v in zip(times["plain"], values, strict=True))
         lines.append(
             f"| {name} | {peaks[name]:.0f} | {peaks[name] / peaks['plain']:.2f} | "
-            f"{1000 * statistics.median(values):.0f} | {ratio:.2f}x |"
+            f"{1000 * statistics.median(values):.0f} | {speed(times, name, 'plain'):.2f}x |"
         )
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", choices=SPACES, default="nasbench201")
-    parser.add_argument("--batch", type=int, help="16 on NAS-Bench-201 and 8 on DARTS's space unless given")
-    parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--device", default="cpu")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    table = report(args)
-    print(table)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{datetime.date.today()}_memory_{args.space}_{args.device}.md").write_text(table)
+    args = arguments(__doc__, repeats=5)
+    publish(report(args), f"memory_{args.space}_{args.device}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ many small architectures are scored, and what stays in memory is counted.
 from __future__ import annotations
 
 import argparse
-import datetime
 import functools
 import gc
 import os
@@ -28,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.measuring import RESULTS, processor, timed
+from benchmarks.measuring import heading, parser, publish, speed, timed
 from benchmarks.plain_scores import gram_of_all, hooked, loop
 from search_spaces.architecture import Architecture
 from search_spaces.nasbench201 import CELL, EDGES, NONE, NASBench201
@@ -216,13 +215,13 @@ def report(args: argparse.Namespace) -> str:
     task = task_for(space, args.size, 10 * args.batch)
     small = task_for(NASBench201(cells_per_stage=1), args.size, 10 * args.batch)
     architectures = drawn(space, args.architectures)
+    facts = (
+        f"batch {args.batch}, {args.size}x{args.size} pixels, {len(architectures)} architectures, "
+        f"{args.repeats} repeats. Differences from the plain way, relative: the median (the largest); "
+        '"its rounding" is that of the plain way in float32.'
+    )
     lines = [
-        "# Scores on NAS-Bench-201",
-        "",
-        f"{datetime.date.today()}, {processor(CPU)}, torch {torch.__version__}, batch {args.batch}, "
-        f"{args.size}x{args.size} pixels, {len(architectures)} architectures, {args.repeats} repeats. Differences "
-        'from the plain way, relative: the median (the largest); "its rounding" is that of the plain way in float32.',
-        "",
+        *heading("Scores on NAS-Bench-201", CPU, facts),
         "| score | plain ms | ms | speed | float64 | float32 | its rounding | one cell a stage | its rounding |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
@@ -236,7 +235,7 @@ def report(args: argparse.Namespace) -> str:
         flat = differences(small, architectures, name, args.batch)
         told = " | ".join((*deep, *flat[1:]))
         for way in (one for one in times if one != "ours"):
-            ratio = statistics.median(p / v for p, v in zip(times[way], times["ours"], strict=True))
+            ratio = speed(times, "ours", way)
             plain, ours = (1000 * statistics.median(times[one]) for one in (way, "ours"))
             label = name if way == "plain" else f"{name}, by {way}"
             lines.append(
@@ -255,18 +254,11 @@ def report(args: argparse.Namespace) -> str:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--architectures", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--scored", type=int, default=1000, help="small architectures; 0 for none")
-    args = parser.parse_args()
+    made = parser(__doc__, batch=16, size=32, architectures=8, repeats=3)
+    made.add_argument("--scored", type=int, default=1000, help="small architectures; 0 for none")
+    args = made.parse_args()
     torch.set_num_threads(1)
-    table = report(args)
-    print(table)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{datetime.date.today()}_scores_batch{args.batch}_cpu.md").write_text(table)
+    publish(report(args), f"scores_batch{args.batch}_cpu")
 
 
 if __name__ == "__main__":

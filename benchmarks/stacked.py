@@ -9,7 +9,6 @@ scoring in batches. Processor time on one thread, medians of paired ratios; the 
 from __future__ import annotations
 
 import copy
-import datetime
 import statistics
 from typing import Any
 
@@ -18,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from benchmarks.measuring import RESULTS, Step, processor, timed
+from benchmarks.measuring import Step, heading, publish, speed, timed
 from search_spaces.nasbench201 import NASBench201
 
 CPU = torch.device("cpu")
@@ -64,23 +63,18 @@ def main() -> None:
     """Measure, print and write."""
     torch.set_num_threads(1)
     lines = [
-        f"# {NETWORKS} networks of one architecture, stacked",
-        "",
-        f"{datetime.date.today()}, {processor(CPU)}, torch {torch.__version__}, {REPEATS} repeats.",
-        "",
+        *heading(f"{NETWORKS} networks of one architecture, stacked", CPU, f"{REPEATS} repeats."),
         "| channels | cells a stage | pixels | batch | | ms each, one by one | stacked |",
         "|---|---|---|---|---|---|---|",
     ]
     for case in CASES:
         for name, (one_by_one, stacked) in ways(*case).items():
             times = timed({"one": one_by_one, "stacked": stacked}, REPEATS, CPU)
-            ratio = statistics.median(a / b for a, b in zip(times["one"], times["stacked"], strict=True))
             each = 1000 * statistics.median(times["one"]) / NETWORKS
-            lines.append(f"| {' | '.join(map(str, case))} | {name} | {each:.1f} | {ratio:.2f}x |")
-    table = "\n".join(lines) + "\n"
-    print(table)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{datetime.date.today()}_stacked_cpu.md").write_text(table)
+            lines.append(
+                f"| {' | '.join(map(str, case))} | {name} | {each:.1f} | {speed(times, 'stacked', 'one'):.2f}x |"
+            )
+    publish("\n".join(lines) + "\n", "stacked_cpu")
 
 
 if __name__ == "__main__":

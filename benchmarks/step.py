@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import collections
 import copy
-import datetime
 import functools
 import statistics
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.measuring import RESULTS, Step, processor, timed
+from benchmarks.measuring import Step, heading, parser, publish, speed, timed
 from search_spaces.darts import DARTS
 from search_spaces.nasbench201 import NASBench201
 from search_spaces.operations import Form
@@ -135,12 +134,12 @@ class Calls(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def module_for(space: SearchSpace, dtype: torch.dtype, device: torch.device) -> SearchModule:
-    """A supernet with its alphas, which are not all alike."""
+def module_for(space: SearchSpace, dtype: torch.dtype, device: torch.device, **options: Any) -> SearchModule:
+    """A supernet with its alphas, which are not all alike, and these further options of the search."""
     sgd = functools.partial(torch.optim.SGD, lr=0.025, momentum=0.9, weight_decay=3e-4)
     adam = functools.partial(torch.optim.Adam, lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
     constant = functools.partial(torch.optim.lr_scheduler.ConstantLR, factor=1.0)
-    module = SearchModule(space, Softmax(), FirstOrder(), sgd, adam, constant).to(device, dtype)
+    module = SearchModule(space, Softmax(), FirstOrder(), sgd, adam, constant, **options).to(device, dtype)
     with torch.no_grad():
         for alpha in module.alphas.parameters():
             alpha += torch.randn(alpha.shape, generator=torch.Generator().manual_seed(1)).to(alpha)
@@ -213,13 +212,8 @@ def report(args: argparse.Namespace) -> str:
     device = torch.device(args.device)
     kind, batch = SPACES[args.space]
     batch, form = args.batch or batch, Form(affine=False, pool_norm=args.space == "darts")
-    lines = [
-        f"# A search step on {args.space}",
-        "",
-        f"{datetime.date.today()}, {processor(device)}, torch {torch.__version__}, batch {batch}, "
-        f"{args.size}x{args.size} pixels, {args.repeats} repeats.",
-        "",
-    ]
+    facts = f"batch {batch}, {args.size}x{args.size} pixels, {args.repeats} repeats."
+    lines = heading(f"A search step on {args.space}", device, facts)
     small = kind(16, 2) if args.space == "nasbench201" else kind(4, 3)
     for dtype in (torch.float64, torch.float32):
         found = [disagreement(small, form, dtype, 8, args.size, seed) for seed in range(5)]
@@ -266,30 +260,30 @@ def report(args: argparse.Namespace) -> str:
         first = next(iter(steps))
         counts = {name: counted(step, lasting, device) for name, (step, lasting) in steps.items()}
         for name, values in times.items():
-            ratio = statistics.median(p / v for p, v in zip(times[first], values, strict=True))
             calls, peak = counts[name]
             lines.append(
-                f"| {name} | {1000 * statistics.median(values):.1f} | {ratio:.2f}x | {calls:,} | {peak:.0f} | "
-                f"{peak / counts[first][1]:.2f} |"
+                f"| {name} | {1000 * statistics.median(values):.1f} | {speed(times, name, first):.2f}x | {calls:,} | "
+                f"{peak:.0f} | {peak / counts[first][1]:.2f} |"
             )
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", choices=SPACES, default="nasbench201")
-    parser.add_argument("--batch", type=int, help="16 on NAS-Bench-201 and 8 on DARTS's space unless given")
-    parser.add_argument("--size", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--device", default="cpu")
-    args = parser.parse_args()
+def arguments(doc: str | None, repeats: int) -> argparse.Namespace:
+    """The command line of what measures steps; also fixes threads and seed."""
+    made = parser(doc, size=32, repeats=repeats)
+    made.add_argument("--space", choices=SPACES, default="nasbench201")
+    made.add_argument("--batch", type=int, help="16 on NAS-Bench-201 and 8 on DARTS's space unless given")
+    made.add_argument("--device", default="cpu")
+    args = made.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    table = report(args)
-    print(table)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{datetime.date.today()}_step_{args.space}_{args.device}.md").write_text(table)
+    return args
+
+
+def main() -> None:
+    """Measure, print and write."""
+    args = arguments(__doc__, repeats=7)
+    publish(report(args), f"step_{args.space}_{args.device}")
 
 
 if __name__ == "__main__":
