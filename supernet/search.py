@@ -71,7 +71,7 @@ def searched(run: Run) -> float:
     cfg = run.cfg
     relaxation, formulation = build(cfg.relaxation, "relaxation"), build(cfg.formulation, "formulation")
     check_precision(cfg.trainer.precision, formulation, cfg.arch_precision)
-    check_statistics(cfg.recompute, cfg.compile, cfg.trainer.get("sync_batchnorm", False))
+    check_statistics(cfg.recompute, cfg.compile, cfg.cuda_graphs, cfg.trainer.get("sync_batchnorm", False))
     selection: Selection | None = build(cfg.selection, "selection") if cfg.selection else None
     shrinkage: Shrinkage | None = build(cfg.shrinkage, "shrinkage") if cfg.shrinkage else None
     ending.check(cfg, relaxation, selection, shrinkage)
@@ -101,6 +101,7 @@ def searched(run: Run) -> float:
             recompute=cfg.recompute,
             arch_precision=cfg.arch_precision,
             compiled=cfg.compile,
+            captured=cfg.cuda_graphs,
         )
 
     module = assemble(space)

@@ -14,25 +14,29 @@ VARIANTS = 256
 
 
 def obstacle(relaxation: Relaxation, formulation: Formulation, recompute: str | None = None) -> str | None:
-    """Why a search with these cannot be compiled; None where it can."""
+    """Why the passes of a search with these can be neither compiled nor recorded; None where they can."""
     if formulation.differentiates_twice:
+        way_out = (
+            "; formulation.finite_differences=true does without" if hasattr(formulation, "finite_differences") else ""
+        )
         return (
-            f"{type(formulation).__name__} differentiates gradients, which compiled code cannot; "
-            "formulation.finite_differences=true can be compiled"
+            f"{type(formulation).__name__} differentiates gradients, which neither compiled code nor a CUDA graph can"
+            + way_out
         )
     if recompute == "operation":
         return "recompute=operation divides what is compiled as a whole; recompute=cell can be compiled"
     if relaxation.sparse:
-        return f"{type(relaxation).__name__} runs other operations in each step, and each would be compiled anew"
+        return f"{type(relaxation).__name__} runs other operations in each step"
     return None
 
 
-def check_statistics(recompute: str | None, compiled: bool, synchronised: bool) -> None:
+def check_statistics(recompute: str | None, compiled: bool, captured: bool, synchronised: bool) -> None:
     """Raise `UserError` where statistics that processes exchange would be exchanged again, or not at all."""
-    if synchronised and (recompute or compiled):
+    chosen = {f"recompute={recompute}": recompute, "compile=true": compiled, "cuda_graphs=true": captured}
+    for setting in [setting for setting, value in chosen.items() if value and synchronised]:
         raise UserError(
-            f"{f'recompute={recompute}' if recompute else 'compile=true'} does not know of the statistics that "
-            "trainer.sync_batchnorm=true exchanges; leave one of them out"
+            f"{setting} does not know of the statistics that trainer.sync_batchnorm=true exchanges; "
+            "leave one of them out"
         )
 
 

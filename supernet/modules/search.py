@@ -26,6 +26,7 @@ from supernet.alphas import Alphas, Mixture
 from supernet.costs.base import CostTerm
 from supernet.errors import UserError
 from supernet.formulations.base import Batch, Formulation, Problem
+from supernet.modules.capture import Passes, recorder
 from supernet.modules.compilation import check_statistics, compile_cells, obstacle, release
 from supernet.modules.finite import Guard
 from supernet.modules.precision import FULL, check_precision, cosine, full_precision, half
@@ -67,6 +68,12 @@ def choices(space: SearchSpace) -> dict[str, Tensor]:
     return {cell: torch.tensor([member[cell] for member in space.pool or ()]) for cell in space.edges}
 
 
+def _possible(setting: str, why_not: str | None) -> bool:
+    if why_not:
+        log.warning("%s=true: going on without, because %s", setting, why_not)
+    return not why_not
+
+
 class SearchModule(pl.LightningModule):
     """Wires a search space, a relaxation and a formulation to two optimizers.
 
@@ -90,6 +97,7 @@ class SearchModule(pl.LightningModule):
         arch_precision: of the alphas' gradients where the weights' are computed in ``bf16-mixed``: ``32-true``, in
             passes of their own, or the same. Then the cosine of the angle to the former is logged in every epoch.
         compiled: compile the cells, where relaxation and formulation allow that.
+        captured: run the passes of a step as CUDA graphs, where device, relaxation and formulation allow that.
 
     Attributes:
         weights: the parameters of the network.
@@ -120,6 +128,7 @@ class SearchModule(pl.LightningModule):
         recompute: Recomputed | None = None,
         arch_precision: str = FULL,
         compiled: bool = False,
+        captured: bool = False,
     ) -> None:
         super().__init__()
         check_combination(relaxation, perturbation, cost)
@@ -140,10 +149,8 @@ class SearchModule(pl.LightningModule):
         self.guard = Guard(max_skipped_steps)
         self.recompute = recompute
         self.arch_precision = arch_precision
-        self.compiled = compiled
-        if compiled and (why := obstacle(relaxation, formulation, recompute)):
-            log.warning("compile=true: going on without, because %s", why)
-            self.compiled = False
+        self.compiled = compiled and _possible("compile", obstacle(relaxation, formulation, recompute))
+        self.captured = captured and _possible("cuda_graphs", obstacle(relaxation, formulation))
         self.stage_start = 0  # the epoch in which the current stage began
         self.found: Architecture | None = None  # what a callback chose as the result
 
@@ -245,6 +252,7 @@ class SearchModule(pl.LightningModule):
         self._names = [name for name, _ in self.network.named_parameters()]
         self.weights = list(self.network.parameters())
         self._norms = [layer for layer in self.network.modules() if isinstance(layer, nn.BatchNorm2d)]
+        self._pass = Passes(self.network, self.logits) if self.captured else self.logits
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the supernet looks like now, which the configuration does not say."""
@@ -279,7 +287,11 @@ class SearchModule(pl.LightningModule):
         check_precision(self.trainer.precision, self.formulation, self.arch_precision)
         if self.trainer.world_size != averages.processes():
             raise UserError("a search in several processes averages its gradients itself; use trainer=ddp")
-        check_statistics(self.recompute, self.compiled, getattr(self.trainer.strategy, "sync_batchnorm", False))
+        synchronised = getattr(self.trainer.strategy, "sync_batchnorm", False)
+        check_statistics(self.recompute, self.compiled, self.captured, synchronised)
+        device = self.trainer.strategy.root_device
+        self.captured = self.captured and _possible("cuda_graphs", None if recorder(device) else f"{device} has none")
+        self._pass = Passes(self.network, self.logits) if self.captured else self.logits
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its scheduler, Adam for the alphas (unless configured otherwise)."""
@@ -293,6 +305,7 @@ class SearchModule(pl.LightningModule):
     def on_fit_end(self) -> None:
         """What follows, such as single paths, is run as it comes."""
         release(self.network)
+        self._pass = self.logits
 
     def on_train_epoch_start(self) -> None:
         """Make whatever this epoch draws from the global generator a function of (seed, epoch)."""
@@ -353,7 +366,7 @@ class SearchModule(pl.LightningModule):
             track = track and part is train
             if track and self.perturbation is not None:
                 mixture = self._perturbed(mixture, part, noise + sample)
-            logits = self.logits(weights, mixture, part[0], track)
+            logits = self._pass(weights, mixture, part[0], track)
             value = F.cross_entropy(logits, part[1])
             seen.setdefault("weights" if part is train else "alphas", (value.detach(), logits.detach()))
             return value

@@ -96,9 +96,13 @@ def test_a_network_that_is_released_runs_as_it_is():
     assert all(cell._compiled_call_impl is None for cell in network.cells)
 
 
-@pytest.mark.parametrize(("options", "named"), [(("cell", False), "recompute=cell"), ((None, True), "compile=true")])
+@pytest.mark.parametrize(("options", "named"), [
+    (("cell", False, False), "recompute=cell"),
+    ((None, True, False), "compile=true"),
+    ((None, False, True), "cuda_graphs=true"),
+])  # fmt: skip
 def test_statistics_of_several_processes_are_refused(options, named):
     check_statistics(*options, synchronised=False)
-    check_statistics(None, False, synchronised=True)
+    check_statistics(None, False, False, synchronised=True)
     with pytest.raises(UserError, match=named):
         check_statistics(*options, synchronised=True)
