@@ -60,6 +60,9 @@ def check(cfg: DictConfig) -> None:
         value = cfg.get(key)
         if key in cfg and (not isinstance(value, int) or isinstance(value, bool) or value < least):
             raise UserError(f"{key}={value}: it must be a whole number, at least {least}")
+    for key in ("edge_normalization", "compile", "cuda_graphs"):
+        if not isinstance(cfg.get(key, False), bool):
+            raise UserError(f"{key}={cfg[key]}: it must be true or false")
     every = cfg.get("checkpoint_every")
     if every is not None and (not isinstance(every, int) or isinstance(every, bool) or every < 1):
         raise UserError(f"checkpoint_every={every}: it must be a whole number, at least 1, or null")

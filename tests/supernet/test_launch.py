@@ -24,6 +24,7 @@ SEARCH = [
     (("seed=-1",), r"seed=-1: it must be"),
     (("clip=-1",), r"clip=-1: it must be a number, at least 0"),
     (("clip=abc",), r"clip=abc: it must be a number"),
+    (("cuda_graphs=maybe",), r"cuda_graphs=maybe: it must be true or false"),
     (("trainer.limit_val_batches=0",), r"trainer.limit_val_batches=0 leaves nothing to measure"),
     (("trainer.devices=3",), r"batch_size=8 cannot be shared by 3 processes"),
     (("trainer.precision=bf16-true",), r"bf16-true would round"),
