@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
-from supernet.data.images import Images
-from supernet.estimators.base import EstimatorFactory, Task
+from torch import Generator
+
+from search_spaces.architecture import Architecture
+from supernet.estimators.base import EstimatorFactory
 from supernet.estimators.constraint import ConstraintFactory
-from supernet.modules.search import SearchModule
 from supernet.searchers.local_search import local_search
-from supernet.selection.base import SCORE, Selected, Selection, at_least, prepare, task_of
+from supernet.selection.base import at_least
 from supernet.selection.ledger import Ledger, Objectives
+from supernet.selection.scored import ScoredSelection
 
 
-class LocalSearchSelection(Selection):
-    """The best of all local optima that the budget allows to climb to; for files see `RegularizedEvolutionSelection`.
+class LocalSearchSelection(ScoredSelection):
+    """The best of all local optima that the budget allows to climb to.
 
     Args:
         folder: see `Objectives`, as the next one.
@@ -28,10 +31,7 @@ class LocalSearchSelection(Selection):
         workers: see there.
     """
 
-    respects_pool = True
-    respects_constraint = True
-    needs_training = False
-    measures = (SCORE,)
+    title = "local search"
 
     def __init__(
         self,
@@ -45,18 +45,10 @@ class LocalSearchSelection(Selection):
         workers: int | None = None,
     ) -> None:
         at_least(1, budget=budget, starts=starts, **({} if step is None else {"step": step}))
-        self.objectives = Objectives(Path(folder), estimator, cost, constraint, workers)
-        self.budget = budget
+        super().__init__(Objectives(Path(folder), estimator, cost, constraint, workers), budget)
         self.climb = functools.partial(local_search, budget=budget, starts=starts, step=step)
 
-    def check(self, task: Task) -> None:
-        """See `Selection.check`."""
-        self.objectives.check(task)
-
-    def select(self, module: SearchModule, images: Images) -> Selected:
-        """See `Selection.select`."""
-        generator = prepare(module, images)
-        ledger = Ledger(self.objectives, task_of(module, images))
-        with ledger.searching(self.budget, "local search"):
-            history = self.climb(module.space, ledger.score, generator, accept=ledger.accept, rescore=ledger.refit)
-        return ledger.finish(list(history.scores))
+    def search(self, ledger: Ledger, generator: Generator) -> Iterable[Architecture]:
+        """See `ScoredSelection.search`."""
+        space = ledger.task.space
+        return self.climb(space, ledger.score, generator, accept=ledger.accept, rescore=ledger.refit).scores

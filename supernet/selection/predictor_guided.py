@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Generator
 
 from search_spaces.architecture import Architecture
-from supernet.data.images import Images
 from supernet.errors import UserError
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.constraint import ConstraintFactory
@@ -18,17 +17,17 @@ from supernet.estimators.features.base import Features, FeaturesFactory
 from supernet.estimators.features.remembered import Remembered
 from supernet.estimators.predictors.base import PredictorFactory
 from supernet.evaluation.measuring import one_thread
-from supernet.modules.search import SearchModule
 from supernet.searchers.history import Score
 from supernet.searchers.predictor_guided import Fit, predictor_guided
-from supernet.selection.base import SCORE, Selected, Selection, at_least, prepare, task_of
+from supernet.selection.base import at_least
 from supernet.selection.ledger import Ledger, Objectives
+from supernet.selection.scored import ScoredSelection
 
 FEW = 4  # architectures that show whether a model knows how sure it is
 
 
-class PredictorGuidedSelection(Selection):
-    """The best of what a predictor proposed; for files see `RegularizedEvolutionSelection`.
+class PredictorGuidedSelection(ScoredSelection):
+    """The best of what a predictor proposed.
 
     Args:
         folder: see `Objectives`, as the next one.
@@ -47,10 +46,7 @@ class PredictorGuidedSelection(Selection):
         workers: see there.
     """
 
-    respects_pool = True
-    respects_constraint = True
-    needs_training = False
-    measures = (SCORE,)
+    title = "predictor-guided search"
 
     def __init__(
         self,
@@ -73,18 +69,17 @@ class PredictorGuidedSelection(Selection):
         at_least(0, candidates=candidates, parents=parents)
         if not kappa >= 0:
             raise ValueError(f"kappa is {kappa}: it must be at least 0")
-        self.objectives = Objectives(Path(folder), estimator, cost, constraint, workers)
+        super().__init__(Objectives(Path(folder), estimator, cost, constraint, workers), budget)
         self.features = features
         self.model = model
         self.kappa = kappa
-        self.budget = budget
-        self.search = functools.partial(
+        self.propose = functools.partial(
             predictor_guided, budget=budget, initial=initial, top=top, candidates=candidates, parents=parents
         )
 
     def check(self, task: Task) -> None:
         """See `Selection.check`."""
-        self.objectives.check(task)
+        super().check(task)
         predictor = self.model(task, self.features(task) if callable(self.features) else None)
         if self.kappa:
             few = task.space.sample(FEW, Generator().manual_seed(0))
@@ -94,18 +89,15 @@ class PredictorGuidedSelection(Selection):
                     "model@selection.model=forest, or selection.kappa=0"
                 )
 
-    def select(self, module: SearchModule, images: Images) -> Selected:
-        """See `Selection.select`."""
-        generator = prepare(module, images)
-        task = task_of(module, images)
-        ledger = Ledger(self.objectives, task)
+    def search(self, ledger: Ledger, generator: Generator) -> Iterable[Architecture]:
+        """See `ScoredSelection.search`."""
+        task = ledger.task
         prefer = None if ledger.cheap is None else ledger.cheap.fitness
-        with ledger.searching(self.budget, "predictor-guided search"):
-            history = self.search(
-                module.space, ledger.score, generator, self.fit(task), accept=ledger.accept, rescore=ledger.rescore,
-                prefer=prefer,
-            )  # fmt: skip
-        return ledger.finish(list(history.scores))
+        history = self.propose(
+            task.space, ledger.score, generator, self.fit(task), accept=ledger.accept, rescore=ledger.rescore,
+            prefer=prefer,
+        )  # fmt: skip
+        return history.scores
 
     def fit(self, task: Task) -> Fit:
         """What fits a fresh model on scores, and predicts with it."""

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
-from supernet.data.images import Images
-from supernet.estimators.base import EstimatorFactory, Task
+from torch import Generator
+
+from search_spaces.architecture import Architecture
+from supernet.estimators.base import EstimatorFactory
 from supernet.estimators.constraint import ConstraintFactory
-from supernet.modules.search import SearchModule
 from supernet.searchers.regularized_evolution import regularized_evolution
-from supernet.selection.base import SCORE, Selected, Selection, at_least, prepare, task_of
+from supernet.selection.base import at_least
 from supernet.selection.ledger import Ledger, Objectives
+from supernet.selection.scored import ScoredSelection
 
 
-class RegularizedEvolutionSelection(Selection):
+class RegularizedEvolutionSelection(ScoredSelection):
     """The best of a regularised evolution.
-
-    ``scores.csv`` has a line for each architecture as soon as it is measured; a resumed search measures none of them
-    again.
 
     Args:
         folder: see `Objectives`, as the next one.
@@ -31,10 +31,7 @@ class RegularizedEvolutionSelection(Selection):
         workers: see there.
     """
 
-    respects_pool = True
-    respects_constraint = True
-    needs_training = False
-    measures = (SCORE,)
+    title = "regularised evolution"
 
     def __init__(
         self,
@@ -48,20 +45,12 @@ class RegularizedEvolutionSelection(Selection):
         workers: int | None = None,
     ) -> None:
         at_least(1, budget=budget, population=population, tournament=tournament)
-        self.objectives = Objectives(Path(folder), estimator, cost, constraint, workers)
-        self.budget = budget
+        super().__init__(Objectives(Path(folder), estimator, cost, constraint, workers), budget)
         self.evolve = functools.partial(
             regularized_evolution, budget=budget, population=population, tournament=tournament
         )
 
-    def check(self, task: Task) -> None:
-        """See `Selection.check`."""
-        self.objectives.check(task)
-
-    def select(self, module: SearchModule, images: Images) -> Selected:
-        """See `Selection.select`."""
-        generator = prepare(module, images)
-        ledger = Ledger(self.objectives, task_of(module, images))
-        with ledger.searching(self.budget, "regularised evolution"):
-            history = self.evolve(module.space, ledger.score, generator, accept=ledger.accept, rescore=ledger.refit)
-        return ledger.finish(list(history.scores))
+    def search(self, ledger: Ledger, generator: Generator) -> Iterable[Architecture]:
+        """See `ScoredSelection.search`."""
+        space = ledger.task.space
+        return self.evolve(space, ledger.score, generator, accept=ledger.accept, rescore=ledger.refit).scores

@@ -7,22 +7,21 @@ architectures of an evolution anew whenever there are more. The evolution itself
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 
-from supernet.data.images import Images
-from supernet.estimators.base import EstimatorFactory, Task
+from torch import Generator
+
+from search_spaces.architecture import Architecture
+from supernet.estimators.base import EstimatorFactory
 from supernet.estimators.constraint import ConstraintFactory
-from supernet.modules.search import SearchModule
 from supernet.searchers.evolution import check, evolve
-from supernet.selection.base import SCORE, Selected, Selection, prepare, task_of
 from supernet.selection.ledger import Ledger, Objectives
+from supernet.selection.scored import ScoredSelection
 
 
-class ScoredEvolutionSelection(Selection):
+class ScoredEvolutionSelection(ScoredSelection):
     """The best of an evolution whose fitness is the score among all architectures so far.
-
-    ``scores.csv`` has a line for each architecture as soon as it is measured; a resumed search measures none of them
-    again.
 
     Args:
         folder: see `Objectives`, as the next one.
@@ -36,10 +35,7 @@ class ScoredEvolutionSelection(Selection):
         workers: see there.
     """
 
-    respects_pool = True
-    respects_constraint = True
-    needs_training = False
-    measures = (SCORE,)
+    title = "evolution"
 
     def __init__(
         self,
@@ -54,20 +50,12 @@ class ScoredEvolutionSelection(Selection):
         workers: int | None = None,
     ) -> None:
         check(population, generations, survivors, mutation)
-        self.objectives = Objectives(Path(folder), estimator, cost, constraint, workers)
-        self.budget = population * generations
+        super().__init__(Objectives(Path(folder), estimator, cost, constraint, workers), population * generations)
         self.evolve = functools.partial(
             evolve, population=population, generations=generations, survivors=survivors, mutation=mutation
         )
 
-    def check(self, task: Task) -> None:
-        """See `Selection.check`."""
-        self.objectives.check(task)
-
-    def select(self, module: SearchModule, images: Images) -> Selected:
-        """See `Selection.select`."""
-        generator = prepare(module, images)
-        ledger = Ledger(self.objectives, task_of(module, images))
-        with ledger.searching(self.budget, "evolution"):
-            found = self.evolve(module.space, ledger.score, generator, accept=ledger.accept, rescore=ledger.refit)
-        return ledger.finish([architecture for generation in found.generations for architecture, _ in generation])
+    def search(self, ledger: Ledger, generator: Generator) -> Iterable[Architecture]:
+        """See `ScoredSelection.search`."""
+        found = self.evolve(ledger.task.space, ledger.score, generator, accept=ledger.accept, rescore=ledger.refit)
+        return [architecture for generation in found.generations for architecture, _ in generation]
