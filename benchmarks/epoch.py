@@ -58,10 +58,10 @@ class Clock(pl.Callback):
         self.bare = copy.deepcopy(pl_module)
         optimizers = self.bare.configure_optimizers()[0]
         self.bare.optimizers = lambda: optimizers  # type: ignore[method-assign, assignment]
-        for name in ("log", "_measure"):
-            setattr(self.bare, name, lambda *_, **__: None)
+        for owner, name in ((self.bare, "log"), (self.bare.measures, "step")):
+            setattr(owner, name, lambda *_, **__: None)
         self.bare.train()
-        self.watch(pl_module, "_measure", "losses and accuracies of the steps")
+        self.watch(pl_module.measures, "step", "losses and accuracies of the steps")
         self.watch(pl_module, "log", "`self.log`")
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if callback is not self:

@@ -36,7 +36,7 @@ class Progress(pl.callbacks.RichProgressBar):
             return self._shown[1]
         found = {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
         if isinstance(pl_module, SearchModule):
-            losses = {name: value for name, value in pl_module.newest.items() if name.startswith("step/loss")}
+            losses = {name: value for name, value in pl_module.measures.newest.items() if name.startswith("step/loss")}
             found = {name: float(value) for name, value in losses.items()} | found
         metrics = {name.removeprefix("step/").replace("accuracy", "acc"): value for name, value in found.items()}
         if isinstance(pl_module, SearchModule):

@@ -7,7 +7,7 @@ import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics.classification import MulticlassAccuracy
 
 from search_spaces.architecture import Architecture
 from search_spaces.network import Network, Recomputed, widening
@@ -29,6 +28,7 @@ from supernet.formulations.base import Batch, Formulation, Problem
 from supernet.modules.capture import Passes, recorder
 from supernet.modules.compilation import check_statistics, compile_cells, obstacle, release
 from supernet.modules.finite import Guard
+from supernet.modules.measures import LEVELS, Measures, Seen
 from supernet.modules.precision import FULL, check_precision, cosine, full_precision, half
 from supernet.modules.structure import forget, replace_parameters, transfer, transfer_optimizer
 from supernet.optimizers import fused
@@ -39,11 +39,7 @@ from supernet.seeds import global_generator
 log = logging.getLogger("supernet")
 
 OBJECTIVES = ("accuracy/supernet", "accuracy/discretized", "loss/supernet")  # measured wherever a supernet is trained
-LEVELS = ("weights", "alphas")  # the training half moves the weights, the validation half the alphas
 STRUCTURE = "supernet"  # the key in a checkpoint
-
-Seen = dict[str, tuple[Tensor, Tensor]]
-"""The first loss and logits of each half in a step, for the log."""
 
 
 class Halves(TypedDict):
@@ -101,7 +97,7 @@ class SearchModule(pl.LightningModule):
 
     Attributes:
         weights: the parameters of the network.
-        newest: the last value of everything that is measured in a single step of this epoch, on the device.
+        measures: what is logged.
 
     Logged, accuracies as fractions: in training ``loss/*`` and ``accuracy/*`` of the two halves (``weights``,
     ``alphas``); in validation on the held-out half those of the ``supernet`` under its mean mixture, the accuracy of
@@ -167,12 +163,7 @@ class SearchModule(pl.LightningModule):
                 None if space.pool is None else choices(space),
             )
         self._use(network)
-        metric = functools.partial(MulticlassAccuracy, space.num_classes, average="micro", validate_args=False)
-        self.accuracies = nn.ModuleDict({name: metric() for name in (*LEVELS, "supernet", "discretized")})
-        self.losses = nn.ModuleDict({name: averages.Mean() for name in (*LEVELS, "supernet")})
-        self.newest: dict[str, Tensor] = {}
-        self._measured: list[str] = []  # the levels with a mean in this epoch
-        self._told: list[str] = []  # those of them that the trainer knows of
+        self.measures = Measures(space.num_classes)
         self._batch = 0  # the number of the current one, for messages
         self._discretized: list[Network] = []  # a list, so that it is not a part of this module's state
 
@@ -309,7 +300,7 @@ class SearchModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Make whatever this epoch draws from the global generator a function of (seed, epoch)."""
-        self.newest, self._measured, self._told = {}, [], []
+        self.measures.begin()
         torch.manual_seed(seeds.derive(self.seed, seeds.EPOCH, self.current_epoch))
         for name, optimizer in zip(LEVELS, self.trainer.optimizers, strict=True):
             self.log(f"lr/{name}", optimizer.param_groups[0]["lr"])
@@ -346,7 +337,7 @@ class SearchModule(pl.LightningModule):
                 grads = self.formulation.weight_grads(tracked, train, valid)
                 stepped = self._step_weights(weight_optimizer, grads)
         if stepped:
-            self._measure(seen, {"weights": train, "alphas": valid})
+            self.measures.step(seen, {"weights": train[1], "alphas": valid[1]})
         else:
             torch._foreach_copy_(self._running(), before)  # it may have seen what is not finite
 
@@ -451,7 +442,7 @@ class SearchModule(pl.LightningModule):
         if self.cost is not None:
             expected = self.cost.expected(self.alphas.expected(alphas))
             penalty = penalty + self.cost.term(expected)
-            self.newest[f"step/cost_{self.cost.unit}"] = expected.detach()
+            self.measures.newest[f"step/cost_{self.cost.unit}"] = expected.detach()
         pulls = gradients.grad(penalty, alphas) if penalty.requires_grad else [torch.zeros_like(a) for a in alphas]
         for alpha, grad, pull in zip(alphas, grads, pulls, strict=True):
             alpha.grad = grad + pull
@@ -471,8 +462,12 @@ class SearchModule(pl.LightningModule):
         """Whether a step with a gradient of this norm must not be done; note the norm if it may."""
         refused = self.guard.refuses(level, norm, self.current_epoch, self._batch)
         if not refused:
-            self.newest[f"step/gradient_norm_{level}"] = norm
+            self.measures.newest[f"step/gradient_norm_{level}"] = norm
         return refused
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log what somebody reads."""
+        self.measures.tell(self.log, values=self.trainer._logger_connector.should_update_logs)
 
     def on_train_epoch_end(self) -> None:
         """Advance the learning rate of the weights; make sure that all processes still search the same."""
@@ -499,50 +494,12 @@ class SearchModule(pl.LightningModule):
         """The supernet under the mixture that is judged, and the discretized architecture with inherited weights."""
         images, labels = batch
         logits = self.network(images, self._mixture.weights, self._mixture.edges)
-        self._loss("supernet").update(F.cross_entropy(logits, labels), len(labels))
-        self._accuracy("supernet").update(logits, labels)
-        self._accuracy("discretized").update(self._discretized[0](images), labels)
+        self.measures.judge(logits, self._discretized[0](images), labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss, both accuracies and their difference."""
-        self.log("loss/supernet", self._loss("supernet").compute())
-        self._loss("supernet").reset()
-        supernet, discretized = (self._accuracy(name).compute() for name in ("supernet", "discretized"))
-        self.log("accuracy/supernet", supernet, prog_bar=True)
-        self.log("accuracy/discretized", discretized, prog_bar=True)
-        self.log("accuracy/discretization_gap", supernet - discretized)
-        for name in ("supernet", "discretized"):
-            self._accuracy(name).reset()
+        for name, value in self.measures.judgement().items():
+            self.log(name, value, prog_bar=name in ("accuracy/supernet", "accuracy/discretized"))
         self._discretized = []
         for layer in self._norms:
             layer.track_running_stats = True
-
-    # --------------------------------------------------------------------------------------------------- logging
-
-    def _accuracy(self, name: str) -> MulticlassAccuracy:
-        return cast(MulticlassAccuracy, self.accuracies[name])
-
-    def _loss(self, name: str) -> averages.Mean:
-        return cast(averages.Mean, self.losses[name])
-
-    def _measure(self, seen: Seen, batches: dict[str, Batch]) -> None:
-        for level, (loss, logits) in seen.items():
-            self.newest[f"step/loss_{level}"] = loss
-            self._loss(level).update(loss)
-            self._accuracy(level).update(logits, batches[level][1])
-            if level not in self._measured:
-                self._measured.append(level)
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Log what somebody reads: a call takes as long as some layers, and a bar's values a wait for the device.
-
-        The trainer reads the means at the end of the epoch, so it needs to know of each once; the values of a step are
-        for the logger, every so many of them. `supernet.callbacks.progress` looks at `newest` when it needs them.
-        """
-        for level in (level for level in self._measured if level not in self._told):
-            self.log(f"loss/{level}", self._loss(level), on_step=False, on_epoch=True)
-            self.log(f"accuracy/{level}", self._accuracy(level), on_step=False, on_epoch=True, prog_bar=True)
-            self._told.append(level)
-        if self.trainer._logger_connector.should_update_logs:
-            for name, value in self.newest.items():
-                self.log(name, value)

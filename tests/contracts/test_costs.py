@@ -45,7 +45,7 @@ def test_the_term_is_logged_in_its_unit(name, space):
     search = module(space=space, cost=cost)
     before = expected(search, cost)
     steps(search.float(), random_batches(1, torch.float32))
-    assert float(search.newest[f"step/cost_{name}"]) == pytest.approx(before)
+    assert float(search.measures.newest[f"step/cost_{name}"]) == pytest.approx(before)
 
 
 @pytest.mark.parametrize("name", COUNTED)

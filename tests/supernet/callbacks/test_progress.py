@@ -30,4 +30,4 @@ def test_the_losses_of_the_newest_step_are_shown_beside_what_is_logged(monkeypat
     steps(search.float(), random_batches(1, torch.float32))
     shown = Progress().get_metrics(SimpleNamespace(training=True), search)
     assert list(shown) == ["loss_alphas", "loss_weights", "acc/alphas", "genotype"]
-    assert shown["loss_weights"] == float(search.newest["step/loss_weights"]) > 0
+    assert shown["loss_weights"] == float(search.measures.newest["step/loss_weights"]) > 0

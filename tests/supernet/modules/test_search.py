@@ -422,8 +422,8 @@ def test_values_of_a_step_are_logged_every_so_many_steps_and_means_once_an_epoch
 
 def test_the_logged_means_are_those_of_all_steps_of_the_epoch():
     search, seen = module(), []
-    measure = search._measure
-    search._measure = lambda found, batches: (seen.append(found), measure(found, batches))
+    measure = search.measures.step
+    search.measures.step = lambda found, labels: (seen.append(found), measure(found, labels))
     trainer = fit(search, epochs=2)
     for level in ("weights", "alphas"):
         expected = torch.stack([found[level][0] for found in seen[-3:]]).mean()
