@@ -7,6 +7,7 @@ losses and optimizers stay outside, so that nothing which changes from step to s
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol, TypeVar, cast
@@ -33,29 +34,43 @@ class Record(Protocol):
 
 
 class CUDAGraphs:
-    """Recordings that share their memory, and so must not be done again in turns but one after the other."""
+    """Recordings on one device that share their memory: what one leaves there the next may write over."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.pool = torch.cuda.graph_pool_handle()
+        # Not torch's own stream for recordings: graphs that go would take the workspace of those that stay with them.
+        self.stream = torch.cuda.Stream(device)
 
     def __call__(self, function: Callable[[], T]) -> tuple[Callable[[], None], T]:
         """See `Record`."""
         graph = torch.cuda.CUDAGraph()
-        # Threads that load data go on with what they do.
-        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
-            result = function()
+        gc.collect()
+        collecting = gc.isenabled()
+        gc.disable()  # what is freed within a recording, such as an older graph, can make it invalid
+        try:
+            with (
+                torch.cuda.device(self.device),
+                torch.cuda.stream(torch.cuda.current_stream(self.device)),  # to come back to, whatever happens
+                # Threads that load data go on with what they do.
+                torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"),
+            ):
+                result = function()
+        finally:
+            if collecting:
+                gc.enable()
         return graph.replay, result
 
 
 def recorder(device: torch.device) -> Record | None:
     """What records on a device; None where nothing can."""
-    return CUDAGraphs() if device.type == "cuda" else None
+    return CUDAGraphs(device) if device.type == "cuda" else None
 
 
 class Passes:
     """The passes of one network: as they come in the first call of each kind, recorded from the second on.
 
-    The gradients of a pass must be asked for before the next of its kind. What cannot be recorded is run as it comes: a
+    The gradients of a pass must be asked for before the next pass. What cannot be recorded is run as it comes: a
     mixture that runs single operations, and a network whose layers draw random numbers.
 
     Args:
@@ -67,9 +82,16 @@ class Passes:
         self.network = network
         self.logits = logits
         self._own = list(network.parameters())
+        self._addresses: list[int] = []  # where they lay when they were recorded
         self._kinds: dict[Hashable, _Pass] = {}
+        self._turn = _Turn()
         self._record: Record | None = None
         self._told = False
+
+    def release(self) -> None:
+        """Forget what was recorded; its memory is free at once."""
+        self._kinds.clear()
+        self._record = None
 
     def __call__(self, weights: Sequence[Tensor], mixture: Mixture, images: Tensor, track: bool) -> Tensor:
         """As `Logits` says; it can be differentiated once."""
@@ -77,28 +99,22 @@ class Passes:
         given = [images, *mixture.weights.values(), *edges]
         if mixture.only is not None or not any(one.requires_grad for one in (*given, *weights)) or self._draws():
             return self.logits(weights, mixture, images, track)
-        self._record = self._record or recorder(images.device)
+        addresses = [weight.data_ptr() for weight in self._own]
+        if addresses != self._addresses:
+            self.release()
+            self._addresses = addresses
+            self._record = recorder(images.device)
         if self._record is None:
             return self.logits(weights, mixture, images, track)
-        lent = any(one.data_ptr() != own.data_ptr() for one, own in zip(weights, self._own, strict=True))
+        lent = [weight.data_ptr() for weight in weights] != addresses
         learnt = tuple(weight.requires_grad for weight in weights)
-        kind = tuple((one.shape, one.stride(), one.dtype, one.requires_grad) for one in given)
-        device = images.device.type
-        half = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+        kind = tuple((one.shape, one.stride(), one.dtype, one.device, one.requires_grad) for one in given)
+        half = torch.get_autocast_dtype(images.device.type) if torch.is_autocast_enabled(images.device.type) else None
         key = kind, learnt, lent, len(edges), track, self.network.training, half
         if key not in self._kinds:
-            cells = list(mixture.weights)
-
-            def compute(tensors: Sequence[Tensor]) -> Tensor:
-                images, *tables = tensors[: len(given)]
-                factors = dict(zip(cells, tables[len(cells) :], strict=True)) if edges else None
-                mixture = Mixture(dict(zip(cells, tables[: len(cells)], strict=True)), factors)
-                # No weight that is cast for this pass may be left to others, nor one of theirs be found here.
-                with torch.autocast(device, enabled=half[0], dtype=half[1], cache_enabled=False):
-                    return self.logits(tensors[len(given) :], mixture, images, track)
-
+            compute = _computation(self.logits, list(mixture.weights), len(edges), half, track)
             copied = len(given) + (len(weights) if lent else 0)
-            self._kinds[key] = _Pass(compute, [*given, *weights], copied, self._record)
+            self._kinds[key] = _Pass(compute, [*given, *weights], copied, self._record, self._turn)
         return cast(Tensor, _Differentiable.apply(self._kinds[key], *given, *weights))
 
     def _draws(self) -> bool:
@@ -109,6 +125,30 @@ class Passes:
         return draws
 
 
+def _computation(
+    logits: Logits, cells: Sequence[str], edges: int, half: torch.dtype | None, track: bool
+) -> Callable[[Sequence[Tensor]], Tensor]:
+    """From images, mixing weights, factors of edges and the network's weights to logits."""
+
+    def compute(tensors: Sequence[Tensor]) -> Tensor:
+        images, *rest = tensors
+        tables, factors, weights = rest[: len(cells)], rest[len(cells) :][:edges], rest[len(cells) + edges :]
+        mixture = Mixture(
+            dict(zip(cells, tables, strict=True)), dict(zip(cells, factors, strict=True)) if edges else None
+        )
+        # No weight that is cast for this pass may be left to others, nor one of theirs be found here.
+        with torch.autocast(images.device.type, dtype=half, enabled=half is not None, cache_enabled=False):
+            return logits(weights, mixture, images, track)
+
+    return compute
+
+
+class _Turn:
+    """The number of the newest pass of all."""
+
+    number = 0
+
+
 class _Pass:
     """One kind of pass, forth and back, in tensors of its own.
 
@@ -117,12 +157,18 @@ class _Pass:
         given: tensors as they will be given.
         copied: how many of them, from the first, lie elsewhere each time.
         record: takes down what is done.
+        turn: of the passes that are recorded in the same memory.
     """
 
     def __init__(
-        self, compute: Callable[[Sequence[Tensor]], Tensor], given: Sequence[Tensor], copied: int, record: Record
+        self,
+        compute: Callable[[Sequence[Tensor]], Tensor],
+        given: Sequence[Tensor],
+        copied: int,
+        record: Record,
+        turn: _Turn,
     ) -> None:
-        self.number = 0
+        self.turn = turn
         self.compute = compute
         self.record = record
         self.copied = copied
@@ -131,44 +177,50 @@ class _Pass:
             for i, one in enumerate(given)
         ]
         self.wanted = [one for one in self.tensors if one.requires_grad]
+        self.output: Tensor | None = None
+        self.grads: Sequence[Tensor | None] = ()
         self.replays: tuple[Callable[[], None], Callable[[], None]] | None = None
 
     def forth(self, given: Sequence[Tensor]) -> Tensor:
         """The logits."""
-        self.number += 1
+        self.turn.number += 1
         torch._foreach_copy_(self.tensors[: self.copied], list(given[: self.copied]))
-        if self.number == 1:  # libraries choose their algorithms and allocate what they keep, outside any recording
+        if self.output is None:  # libraries choose their algorithms and allocate what they keep, outside any recording
             with torch.enable_grad():
                 self.output = self.compute(self.tensors)
-        elif self.replays is None:
-            self._take_down()
-        if self.replays is not None:
+        else:
+            if self.replays is None:
+                self.replays = self._recorded()
             self.replays[0]()
         return self.output.detach().clone()
 
-    def _take_down(self) -> None:
-        del self.output  # and with it the nodes of the first pass, which belong to another stream
+    def _recorded(self) -> tuple[Callable[[], None], Callable[[], None]]:
+        """Forth and back."""
+        self.output = None  # and with it the nodes of the first pass, which belong to another stream
         with torch.enable_grad():
-            forth, self.output = self.record(lambda: self.compute(self.tensors))
-        self.towards = torch.zeros_like(self.output)
-        back, self.grads = self.record(
-            lambda: torch.autograd.grad(self.output, self.wanted, self.towards, allow_unused=True)
-        )
-        self.output = self.output.detach()  # what was kept for the gradients is the recordings' from now on
-        self.replays = forth, back
+            forth, output = self.record(lambda: self.compute(self.tensors))
+        self.towards = torch.zeros_like(output)
+        back, self.grads = self.record(lambda: self._gradients(output, self.towards))
+        self.output = output.detach()  # what was kept for the gradients is the recordings' from now on
+        return forth, back
+
+    def _gradients(self, output: Tensor, towards: Tensor) -> Sequence[Tensor | None]:
+        if not output.requires_grad:  # it depends on nothing that is wanted
+            return [None] * len(self.wanted)
+        return torch.autograd.grad(output, self.wanted, towards, allow_unused=True)
 
     def back(self, grad: Tensor) -> list[Tensor | None]:
         """The gradients of all tensors, none of those that are not wanted or not used."""
-        grads: Sequence[Tensor | None]
+        assert self.output is not None
         if self.replays is None:
-            grads = torch.autograd.grad(self.output, self.wanted, grad, allow_unused=True)
+            grads = self._gradients(self.output, grad)
         else:
             self.towards.copy_(grad)
             self.replays[1]()
             grads = self.grads
-        found = iter(grads)
+        found, used = iter(grads), [one for one in grads if one is not None]
         # The next pass of this kind writes into the same memory.
-        copies = iter(torch._foreach_mul([one for one in grads if one is not None], 1.0))
+        copies = iter(torch._foreach_mul(used, 1.0) if used else ())
         return [next(copies) if one.requires_grad and next(found) is not None else None for one in self.tensors]
 
 
@@ -179,13 +231,13 @@ class _Differentiable(torch.autograd.Function):
     def forward(ctx: Any, one: _Pass, *given: Tensor) -> Tensor:
         """The logits."""
         logits = one.forth(given)
-        ctx.one, ctx.number = one, one.number
+        ctx.one, ctx.number = one, one.turn.number
         return logits
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         """The gradients."""
-        if ctx.number != ctx.one.number:
-            raise RuntimeError("a pass of the same kind came between this one and its gradients; please report this")
+        if ctx.number != ctx.one.turn.number:
+            raise RuntimeError("another pass came between this one and its gradients; please report this")
         return None, *ctx.one.back(grad)

@@ -25,7 +25,7 @@ from supernet.alphas import Alphas, Mixture
 from supernet.costs.base import CostTerm
 from supernet.errors import UserError
 from supernet.formulations.base import Batch, Formulation, Problem
-from supernet.modules.capture import Passes, recorder
+from supernet.modules.capture import Logits, Passes, recorder
 from supernet.modules.compilation import check_statistics, compile_cells, obstacle, release
 from supernet.modules.finite import Guard
 from supernet.modules.measures import LEVELS, Measures, Seen
@@ -162,6 +162,7 @@ class SearchModule(pl.LightningModule):
                 edge_normalization or space.edge_weights,
                 None if space.pool is None else choices(space),
             )
+        self._pass: Logits = self.logits
         self._use(network)
         self.measures = Measures(space.num_classes)
         self._batch = 0  # the number of the current one, for messages
@@ -243,7 +244,13 @@ class SearchModule(pl.LightningModule):
         self._names = [name for name, _ in self.network.named_parameters()]
         self.weights = list(self.network.parameters())
         self._norms = [layer for layer in self.network.modules() if isinstance(layer, nn.BatchNorm2d)]
-        self._pass = Passes(self.network, self.logits) if self.captured else self.logits
+        self._run_passes(self.captured)
+
+    def _run_passes(self, captured: bool) -> None:
+        """Run the passes of a step recorded from now on, or as they come."""
+        if isinstance(self._pass, Passes):
+            self._pass.release()
+        self._pass = Passes(self.network, self.logits) if captured else self.logits
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the supernet looks like now, which the configuration does not say."""
@@ -282,7 +289,7 @@ class SearchModule(pl.LightningModule):
         check_statistics(self.recompute, self.compiled, self.captured, synchronised)
         device = self.trainer.strategy.root_device
         self.captured = self.captured and _possible("cuda_graphs", None if recorder(device) else f"{device} has none")
-        self._pass = Passes(self.network, self.logits) if self.captured else self.logits
+        self._run_passes(self.captured)
 
     def configure_optimizers(self) -> Any:
         """SGD for the weights with its scheduler, Adam for the alphas (unless configured otherwise)."""
@@ -296,7 +303,7 @@ class SearchModule(pl.LightningModule):
     def on_fit_end(self) -> None:
         """What follows, such as single paths, is run as it comes."""
         release(self.network)
-        self._pass = self.logits
+        self._run_passes(False)
 
     def on_train_epoch_start(self) -> None:
         """Make whatever this epoch draws from the global generator a function of (seed, epoch)."""
@@ -396,6 +403,7 @@ class SearchModule(pl.LightningModule):
 
     def rehearse(self, batch: Halves) -> None:
         """All the gradients of a step, which then come to nothing: to see what they take."""
+        self._run_passes(False)
         train, valid = batch["train"], batch["valid"]
         problem, tracked = self._problems(self.configure_optimizers()[0][0], train, 0, {})
         if problem.arch:
