@@ -5,16 +5,17 @@
 
 An epoch is one of 50,000 images, half of them for the alphas, which lie on the device and are cropped and mirrored
 there. All ways take turns of ``--steps`` steps; a table for each batch and precision tells the seconds of an epoch, how
-often as fast as the plain steps that is, the memory that the first steps take, the kernels of a step, and the share of
-the floor: the time in which the device could read and write what goes into convolutions and matrix products and comes
-out of them, at the speed at which it copies. First the gradients of each way are compared with the plain ones, and a
-step is done in which any wait for the device is an error.
+often as fast as the plain steps that is, the memory that the first steps take for good, what the GPU runs in a step,
+and the share of the floor: the time in which the device could read and write what goes into convolutions and matrix
+products and comes out of them, at the speed at which it copies. First the alphas' gradients of each way are compared
+with the plain ones in the same precision, and a step is done in which any wait for the device is an error.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -64,7 +65,7 @@ def bandwidth(device: torch.device) -> float:
 
 
 class Way:
-    """Steps of one kind on batches that never end."""
+    """Steps of one kind on batches that never end, in one precision."""
 
     def __init__(self, step: Callable[[Batch, Batch], object], source: Synthetic, device: torch.device) -> None:
         self.step = step
@@ -85,25 +86,6 @@ class Way:
         measure = on_cuda if self.device.type == "cuda" else on_cpu
         return measure(lambda: [self() for _ in range(steps)]) / steps
 
-    def kernels(self) -> int | None:
-        """What a step launches; None without a GPU."""
-        if self.device.type != "cuda":
-            return None
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
-            self()
-            torch.cuda.synchronize()
-        return sum(event.device_type == torch.autograd.DeviceType.CUDA for event in profile.events() or [])
-
-    def warm_up(self) -> float:
-        """The first steps; the GiB that they keep of a GPU, graphs included."""
-        if self.device.type != "cuda":
-            self.seconds(WARM_UP)
-            return float("nan")
-        torch.cuda.empty_cache()
-        before = torch.cuda.memory_reserved()
-        self.seconds(WARM_UP)
-        return (torch.cuda.memory_reserved() - before) / 2**30
-
     def never_waits(self) -> None:
         """Raise if a step waits for the GPU."""
         if self.device.type == "cuda":
@@ -113,13 +95,32 @@ class Way:
             finally:
                 torch.cuda.set_sync_debug_mode("default")
 
+    def kernels(self) -> str:
+        """How many kernels, copies and fillings a GPU runs in a step."""
+        if self.device.type != "cuda":
+            return ""
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+            self()
+            torch.cuda.synchronize()
+        count = sum(event.device_type == torch.autograd.DeviceType.CUDA for event in profile.events() or [])
+        return f"{count:,}"
 
-def compared(way: Own, plain: Plain, halves: tuple[Batch, Batch]) -> float:
-    """The largest difference of the alphas' gradients from the plain ones, over the largest of these."""
-    problem = way.module._problems(way.optimizers[0], halves[0], 0, {})[0]
+
+def reserved(device: torch.device) -> float:
+    """GiB that torch holds of a GPU, graphs included, when nothing is left that could go."""
+    if device.type != "cuda":
+        return float("nan")
+    gc.collect()
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_reserved() / 2**30
+
+
+def difference(way: Own, expected: Sequence[Tensor], halves: tuple[Batch, Batch]) -> float:
+    """The largest difference of the alphas' gradients from the expected ones, over the largest of these."""
+    problem = way.problem(halves[0])
     for _ in range(WARM_UP):
         found = way.module.formulation.arch_grads(problem, *halves)
-    expected = torch.autograd.grad(plain.loss(halves[1]), list(plain.alphas.values()))
     largest = max(float(one.abs().max()) for one in expected)
     return max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True)) / largest
 
@@ -132,36 +133,47 @@ def table(args: Any, device: torch.device, batch: int, precision: str, copied: f
     half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
     plain = Plain(module_for(kind(), torch.float32, device), Form(affine=False, pool_norm=args.space == "darts"))
     plain.network.to(device)
-    ways: dict[str, Way] = {}
-    differences: dict[str, str] = {"plain": ""}
     count = args.images // 2 // batch
-    steps = min(args.steps, count)
+    if count <= WARM_UP + 1:
+        raise SystemExit(f"--images {args.images} make {count} batches of {batch} in each half, which are too few")
 
-    def first_channels(train: Batch, valid: Batch) -> None:
+    def published(train: Batch, valid: Batch) -> None:
         with half:
             plain.step(*((images.contiguous(), labels) for images, labels in (train, valid)))
 
+    ways = {"plain": Way(published, source, device)}
+    memory, differences = {}, {"plain": ""}
     pair = next(zip(*(source.batches(name) for name in ("train", "valid")), strict=False))
+    with half:
+        expected = torch.autograd.grad(plain.loss(pair[1]), list(plain.alphas.values()))
+    before = reserved(device)
+    ways["plain"].seconds(WARM_UP)
+    memory["plain"] = reserved(device) - before
+    owns = []
     for name in args.ways:
+        before = reserved(device)
         own = Own(module_for(kind(), torch.float32, device, **WAYS[name]), FirstOrder())
-        differences[name] = f"{compared(own, plain, pair):.0e}"
+        owns.append(own)
 
         def step(train: Batch, valid: Batch, own: Own = own) -> None:
             with half:
                 own.module.training_step({"train": train, "valid": valid}, 1)
 
         ways[name] = Way(step, source, device)
-    ways = {"plain": Way(first_channels, source, device), **ways}
-    memory = {name: way.warm_up() for name, way in ways.items()}
-    for name, way in ways.items():
-        if name != "plain":
-            way.never_waits()
+        with half:
+            differences[name] = f"{difference(own, expected, pair):.0e}"
+        ways[name].seconds(WARM_UP)
+        ways[name].never_waits()
+        memory[name] = reserved(device) - before
     with Bytes() as moved:
         (ways.get("eager") or ways["plain"])()
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(args.repeats):
         for name, way in ways.items():
-            times[name].append(way.seconds(steps))
+            times[name].append(way.seconds(min(args.steps, count)))
+    kernels = {name: way.kernels() for name, way in ways.items()}
+    for own in owns:
+        own.module.on_fit_end()  # its recordings go
     floor = moved.total / copied
     lines = [
         "",
@@ -173,11 +185,9 @@ def table(args: Any, device: torch.device, batch: int, precision: str, copied: f
     ]
     for name, values in times.items():
         each = statistics.median(values)
-        kernels = ways[name].kernels()
         lines.append(
             f"| {name} | {count * each:.2f} | {1000 * each:.2f} | {speed(times, name, 'plain'):.2f}x | "
-            f"{floor / each:.0%} | {memory[name]:.2f} | {'' if kernels is None else f'{kernels:,}'} | "
-            f"{differences[name]} |"
+            f"{floor / each:.0%} | {memory[name]:.2f} | {kernels[name]} | {differences[name]} |"
         )
     return lines
 
@@ -194,6 +204,8 @@ def main() -> None:
     device = torch.device(args.device)
     if device.type != "cuda" and any("captured" in WAYS[name] for name in args.ways):
         made.error("--ways: CUDA graphs need a GPU")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     torch.manual_seed(0)
     copied = bandwidth(device)
     facts = f"{args.size}x{args.size} pixels, {args.repeats} turns of {args.steps} steps, {copied / 1e12:.2f} TB/s."
