@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
@@ -27,7 +28,9 @@ class Replicated(DDPStrategy):
     """
 
     def __init__(self, timeout: timedelta, sync_batchnorm: bool = False) -> None:
-        super().__init__(cluster_environment=LightningEnvironment(), timeout=timeout)
+        # A network may have operations that lead nowhere, and torch warns where none has.
+        warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+        super().__init__(cluster_environment=LightningEnvironment(), timeout=timeout, find_unused_parameters=True)
         self.sync_batchnorm = sync_batchnorm
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
