@@ -115,6 +115,7 @@ class Images:
         self._train = Labelled(train.pixels.ready(), train.labels)
         self._test = Labelled(test.pixels.ready(), test.labels)
         self.mean, self.std = normalisation(self._train.pixels, mean, std)
+        self.release()  # whoever decoded to measure is not needed again like that
 
     @property
     def num_classes(self) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +113,7 @@ class _Stream:
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=pin,
+            worker_init_fn=_only_told_by_its_parent,
             generator=torch.Generator(),  # else it would draw from the global one
         )
 
@@ -124,6 +128,21 @@ class _Stream:
     def close(self) -> None:
         """End the workers now: whoever collects them together with others, as in a traceback, waits for seconds."""
         del self._loader
+
+
+def _only_told_by_its_parent(number: int) -> None:
+    """Leave what a scheduler tells a whole job to the process that reads: it saves, and then ends its workers."""
+    for other in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(other, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # it tells who sends, and not every system has it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_if_told_by, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_if_told_by(parent: int) -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        pass
+    os._exit(0)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -1,6 +1,8 @@
 import copy
 import multiprocessing
 import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,23 @@ def test_closed_streams_have_no_processes_left_and_start_others() -> None:
     streams.close()
     assert not processes & {child.pid for child in multiprocessing.active_children()}
     assert not processes & seen(streams.batches(FILES, ORDER, 2, False))[0]
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="the system does not tell who sends a signal")
+def test_what_a_job_is_told_does_not_end_its_workers_and_what_its_parent_tells_does() -> None:
+    streams = Streams()
+    batches = streams.batches(FILES, ORDER, 2, False)
+    next(batches)
+    workers = {child.pid: child for child in multiprocessing.active_children()}
+    for name in ("TERM", "USR1", "USR2"):  # by another process, as a scheduler does
+        subprocess.run(["kill", f"-{name}", *map(str, workers)], check=True)
+    assert seen(batches)[1] == list(range(2, COUNT))
+    assert seen(streams.batches(FILES, ORDER, 2, False)) == (set(workers), list(range(COUNT)))
+    for worker in workers.values():
+        os.kill(worker.pid, signal.SIGTERM)
+        worker.join(5)
+        assert worker.exitcode == 0
+    streams.close()
 
 
 def test_a_copy_has_no_workers_yet_and_no_pass_needs_none() -> None:
