@@ -122,6 +122,7 @@ def take_over(module: nn.Module, saved: list[dict[str, dict[str, Tensor]]]) -> N
         tensor.data.copy_(mine["norms"][name])
     for name, (metric, state) in _states(module).items():
         setattr(metric, state, mine["metrics"][name].to(getattr(metric, state).device))
+        metric._update_count = 1  # else it would warn of a mean of nothing
 
 
 def _norms(module: nn.Module) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from supernet import averages
 
 LEVELS = ("weights", "alphas")  # the training half moves the weights, the validation half the alphas
+COSINE = "alpha/gradient_cosine"
 
 Seen = dict[str, tuple[Tensor, Tensor]]
 """The first loss and logits of each half in a step."""
@@ -34,13 +35,16 @@ class Measures(nn.Module):
         metric = functools.partial(MulticlassAccuracy, classes, average="micro", validate_args=False)
         self.accuracies = nn.ModuleDict({name: metric() for name in (*LEVELS, "supernet", "discretized")})
         self.losses = nn.ModuleDict({name: averages.Mean() for name in (*LEVELS, "supernet")})
+        self.cosine = averages.Mean()
         self.newest: dict[str, Tensor] = {}
-        self._measured: list[str] = []  # the levels with a mean in this epoch
+        self._measured: list[str] = []  # the levels with a mean in this epoch, and the cosine
         self._told: list[str] = []  # those of them that the trainer knows of
 
     def begin(self) -> None:
-        """Forget the epoch before."""
-        self.newest, self._measured, self._told = {}, [], []
+        """Forget the epoch before; of one that is resumed in its midst there are means already."""
+        self.newest, self._told = {}, []
+        first = {**{level: self._loss(level) for level in LEVELS}, COSINE: self.cosine}
+        self._measured = [name for name, mean in first.items() if bool(mean.steps)]
 
     def step(self, seen: Seen, labels: Mapping[str, Tensor]) -> None:
         """Add what was seen in a step, by level."""
@@ -48,8 +52,16 @@ class Measures(nn.Module):
             self.newest[f"step/loss_{level}"] = loss
             self._loss(level).update(loss)
             self._accuracy(level).update(logits, labels[level])
-            if level not in self._measured:
-                self._measured.append(level)
+            self._note(level)
+
+    def turned(self, cosine: Tensor) -> None:
+        """Add the cosine of the angle by which half precision turns the alphas' gradients in a step."""
+        self.cosine.update(cosine)
+        self._note(COSINE)
+
+    def _note(self, name: str) -> None:
+        if name not in self._measured:
+            self._measured.append(name)
 
     def tell(self, log: Callable[..., Any], values: bool) -> None:
         """Log what somebody reads: a call takes as long as some layers, and a bar's values a wait for the device.
@@ -57,10 +69,13 @@ class Measures(nn.Module):
         The trainer reads the means at the end of the epoch, so it needs to know of each once; the ``values`` of a step
         are for the logger, every so many of them. `supernet.callbacks.progress` looks at `newest` when it needs them.
         """
-        for level in (level for level in self._measured if level not in self._told):
-            log(f"loss/{level}", self._loss(level), on_step=False, on_epoch=True)
-            log(f"accuracy/{level}", self._accuracy(level), on_step=False, on_epoch=True, prog_bar=True)
-            self._told.append(level)
+        for name in (name for name in self._measured if name not in self._told):
+            if name == COSINE:
+                log(COSINE, self.cosine, on_step=False, on_epoch=True)
+            else:
+                log(f"loss/{name}", self._loss(name), on_step=False, on_epoch=True)
+                log(f"accuracy/{name}", self._accuracy(name), on_step=False, on_epoch=True, prog_bar=True)
+            self._told.append(name)
         if values:
             for name, value in self.newest.items():
                 log(name, value)

@@ -399,7 +399,7 @@ class SearchModule(pl.LightningModule):
             return
         with full_precision(self.device):
             exact = self.formulation.arch_grads(problem, train, valid)
-        self.log("alpha/gradient_cosine", cosine(grads, exact), on_step=False, on_epoch=True)
+        self.measures.turned(cosine(grads, exact))
 
     def rehearse(self, batch: Halves) -> None:
         """All the gradients of a step, which then come to nothing: to see what they take."""

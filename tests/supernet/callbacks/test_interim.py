@@ -24,6 +24,14 @@ SEARCHES = {
     "bilevel": (*EXPERIMENT, "search_space.channels=4", "search_space.cells_per_stage=1"),
     "stages": (*EXPERIMENT, "experiment=drnas_progressive"),
     "deeper": (*EXPERIMENT, "experiment=pdarts", *SMALL["pdarts"]),
+    "seldom": (
+        *EXPERIMENT,
+        "search_space.channels=4",
+        "search_space.cells_per_stage=1",
+        "weight_steps=4",
+        "trainer.precision=bf16-mixed",
+        "arch_precision=bf16-mixed",
+    ),
     "sampled": (*EXPERIMENT, "experiment=gdas", "search_space.channels=4", "weight_steps=2"),
 }
 
