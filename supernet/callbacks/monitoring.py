@@ -47,18 +47,21 @@ class ArchitectureMonitor(pl.Callback):
     def __init__(self, benchmark: Benchmark | None = None) -> None:
         self.benchmark = benchmark or None  # benchmark=none arrives as an empty configuration
         self.last: Architecture | None = None
-        self._start = (0.0, 0)
+        self._start = 0.0
+        self._steps = 0  # since then; the trainer counts the last one of an epoch after the validation
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        self._start = (time.perf_counter(), batches_done(trainer))
+        self._start, self._steps = time.perf_counter(), 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Count."""
+        self._steps += 1
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the mean time of a step, without waiting for the device in any of them."""
-        seconds, first = self._start
-        steps = batches_done(trainer) - first
-        if steps and not trainer.sanity_checking:
-            pl_module.log("time/step", (time.perf_counter() - seconds) / steps)
+        if self._steps and not trainer.sanity_checking:
+            pl_module.log("time/step", (time.perf_counter() - self._start) / self._steps)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the epoch."""

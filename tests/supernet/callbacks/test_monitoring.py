@@ -14,6 +14,7 @@ from supernet.data.synthetic import Synthetic
 from supernet.formulations.first_order import FirstOrder
 from supernet.modules.search import SearchModule
 from supernet.relaxations.softmax import Softmax
+from tests.supernet.searches import fit, module
 
 
 def search(tmp_path, monitor, alphas, epochs=1):
@@ -38,6 +39,19 @@ def test_entropy_and_margin_are_those_of_the_mixing_weights(tmp_path):
     _, metrics, _ = search(tmp_path, ArchitectureMonitor(), alphas)
     assert float(metrics["alpha/cell/entropy"]) == pytest.approx(math.log(5), abs=1e-5)
     assert float(metrics["alpha/cell/margin"]) == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_the_time_of_a_step_is_the_mean_of_all_of_an_epoch(batches, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("supernet.callbacks.monitoring.time.perf_counter", lambda: now[0])
+
+    class Slow(pl.Callback):
+        def on_train_batch_start(self, *_):
+            now[0] += 2.0
+
+    trainer = fit(module(), 2, limit_train_batches=batches, callbacks=[Slow(), ArchitectureMonitor()])
+    assert float(trainer.callback_metrics["time/step"]) == pytest.approx(2.0)
 
 
 def test_the_genotype_is_shown_when_it_changes_with_its_true_accuracy(tmp_path, caplog):
