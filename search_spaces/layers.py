@@ -84,7 +84,7 @@ class ConvolutionOfParts(torch.autograd.Function):
     """A dilated convolution by its parts, which are made anew for the gradients and so take no memory.
 
     The stride is 1, or the dilation: then the outputs are those of the first part. It can be differentiated as often as
-    one likes, and for each image of a batch by itself.
+    one likes, and for each image of a batch by itself; not for several vectors in one backward pass.
     """
 
     generate_vmap_rule = True

@@ -13,10 +13,12 @@ from torch.optim import Optimizer
 
 DEVICES = ("cpu", "cuda")
 """Where torch has fused kernels for all of them."""
+OTHERWISE = {"fused", "foreach", "differentiable"}
+"""Settings that say how an optimizer computes."""
 
 
 def fused(factory: Callable[..., Optimizer], parameters: Iterable[Tensor]) -> Optimizer:
-    """The optimizer of these parameters, with ``fused=True`` where it can do that and the factory does not say.
+    """The optimizer of these parameters, with ``fused=True`` where it can do that and the factory says nothing of it.
 
     torch's fused kernels on a CPU read gradients and states in the order in which the parameter lies in memory,
     whatever theirs is, and would silently update the wrong elements. So those that lie otherwise are copied before each
@@ -24,8 +26,8 @@ def fused(factory: Callable[..., Optimizer], parameters: Iterable[Tensor]) -> Op
     """
     given = factory if isinstance(factory, functools.partial) else functools.partial(factory)
     tensors = list(parameters)
-    known = "fused" in inspect.signature(given.func).parameters and "fused" not in given.keywords
-    if known and all(tensor.device.type in DEVICES for tensor in tensors):
+    possible = "fused" in inspect.signature(given.func).parameters and not OTHERWISE & given.keywords.keys()
+    if possible and all(tensor.device.type in DEVICES for tensor in tensors):
         given = functools.partial(given, fused=True)
     optimizer = given(tensors)
     if any(group.get("fused") for group in optimizer.param_groups):

@@ -89,9 +89,10 @@ def run_workers(places: Places, order: Order | None, timeout: float) -> None:
             environment = {**_environment(places, address, port), KEY: key, LIFELINE: str(reader)}
             for local, failure in zip(places.local, failures, strict=True):
                 ranks = {"LOCAL_RANK": str(local), "RANK": str(places.node * len(places.devices) + local)}
+                arguments = (places.accelerator, str(timeout), str(places.devices[local]))
                 workers.append(
                     subprocess.Popen(
-                        [sys.executable, "-m", "supernet.strategies.worker", places.accelerator, str(timeout)],
+                        [sys.executable, "-m", "supernet.strategies.worker", *arguments],
                         env={**environment, **ranks, FAILURE: str(failure)}, pass_fds=(reader,),
                     )
                 )  # fmt: skip

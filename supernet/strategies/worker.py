@@ -32,8 +32,8 @@ def main() -> None:
         datefmt="%H:%M:%S", level=logging.INFO if not rank else logging.WARNING, stream=sys.stdout,
     )  # fmt: skip
     try:
-        accelerator, timeout = sys.argv[1:]
-        order = join(accelerator, float(timeout))
+        accelerator, timeout, device = sys.argv[1:]
+        order = join(accelerator, float(timeout), int(device))
         importlib.import_module(TASKS[order.task]).work(order)
         dist.destroy_process_group()
     except BaseException as error:
@@ -41,8 +41,13 @@ def main() -> None:
         raise
 
 
-def join(accelerator: str, timeout: float) -> Order:
+def join(accelerator: str, timeout: float, device: int) -> Order:
     """Meet the other processes, and learn what is to be done.
+
+    Args:
+        accelerator: what they compute on.
+        timeout: seconds that each waits for another.
+        device: this one's, by number.
 
     Raises `UserError`, which names them, if some do not come.
     """
@@ -61,7 +66,7 @@ def join(accelerator: str, timeout: float) -> Order:
             "command runs on every node, or wait longer with trainer.timeout=<seconds>"
         ) from error
     if backend(accelerator) == "nccl":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
     dist.init_process_group(backend(accelerator), store=store, rank=rank, world_size=size, timeout=limit)
     return Order(**json.loads(outer.get(os.environ[KEY])))
 

@@ -17,6 +17,10 @@ def test_optimizers_that_can_update_everything_at_once_do():
     assert fused(torch.optim.Adam, weight).param_groups[0]["fused"]
     assert fused(functools.partial(torch.optim.SGD, lr=0.1, fused=False), weight).param_groups[0]["fused"] is False
     assert "fused" not in fused(torch.optim.RMSprop, weight).param_groups[0]
+    for otherwise in ("foreach", "differentiable"):
+        assert not fused(functools.partial(torch.optim.SGD, lr=0.1, **{otherwise: True}), weight).param_groups[0][
+            "fused"
+        ]
     assert not fused(torch.optim.SGD, [torch.zeros(1, device="meta", requires_grad=True)]).param_groups[0]["fused"]
 
 

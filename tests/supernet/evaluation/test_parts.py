@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -303,3 +305,13 @@ def test_an_error_is_said_in_a_line():
     assert said(KeyboardInterrupt()) == said(SystemExit(130)) == "it was interrupted"
     assert said(ValueError("one\n  two\nKeyError: 3\n")) == "one KeyError: 3"
     assert said(ValueError()) == "ValueError"
+
+
+def test_a_process_was_started_when_it_was():
+    before = time.time()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert before - 0.1 <= parts.started(str(child.pid)) <= time.time()
+    finally:
+        child.communicate(b"\n")
+    assert parts.started("nobody") >= before
