@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from benchmarks.measuring import Step, heading, publish, speed, timed
+from benchmarks.measuring import Step, heading, parser, publish, speed, timed
 from search_spaces.nasbench201 import NASBench201
 
 CPU = torch.device("cpu")
@@ -61,6 +61,7 @@ def ways(channels: int, cells: int, size: int, batch: int) -> dict[str, tuple[St
 
 def main() -> None:
     """Measure, print and write."""
+    parser(__doc__).parse_args()
     torch.set_num_threads(1)
     lines = [
         *heading(f"{NETWORKS} networks of one architecture, stacked", CPU, f"{REPEATS} repeats."),

@@ -61,9 +61,14 @@ class Cell(nn.Module):
         self.partial = partial
         self.channels = [channels] * wiring.nodes if isinstance(channels, int) else list(channels)
         if any(width % partial for width in self.channels):
-            raise ValueError(f"partial_channels={partial} does not divide the {self.channels[0]} channels of a cell")
+            raise ValueError(
+                f"partial_channels={partial} does not divide the {self.channels[0]} channels of a cell; use a number "
+                "that does, or 1 for all channels"
+            )
         if partial > 1 and len(set(self.channels)) > 1:
-            raise ValueError(f"partial_channels={partial}: channels cannot bypass operations that change their number")
+            raise ValueError(
+                f"partial_channels={partial}: channels cannot bypass operations that change their number; use 1"
+            )
         self.widths = [self.channels[group.destinations[0]] // partial for group in wiring.groups]
         self.preprocess = nn.ModuleList(preprocess or ())
         self.operations = nn.ModuleDict(

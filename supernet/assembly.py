@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
 
 from search_spaces.space import SearchSpace
 from supernet.benchmarks.base import Benchmark
-from supernet.compose import build
+from supernet.compose import build, choices, names
 from supernet.data.images import Images
 from supernet.errors import UserError
 from supernet.estimators.base import Estimator, EstimatorFactory, Task
@@ -41,7 +44,16 @@ def build_estimator(node: Any, task: Task) -> Estimator:
 
 def build_benchmark(node: Any, space: SearchSpace) -> Benchmark | None:
     """The table of this space, None without one. Raises `UserError` for the table of another space."""
+    if not node and HydraConfig.initialized():
+        _check_choice(choices())
     benchmark: Benchmark | None = build(node, "benchmark") if node else None
     if benchmark is not None and benchmark.space != space.name:
         raise UserError(f"the benchmark knows {benchmark.space}, not {space.name}; use benchmark=none")
     return benchmark
+
+
+def _check_choice(chosen: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a table that there is not: only the one of the space itself may be missing."""
+    name = chosen.get("benchmark")
+    if name not in (None, "none", chosen.get("search_space"), *(known := names("benchmark"))):
+        raise UserError(f"benchmark={name}: no such choice; there are {', '.join(known)}")

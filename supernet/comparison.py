@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from supernet.evaluation.runs import changes, distinct, run_folders
+from supernet.evaluation.scores import SCORES
 from supernet.failures import read_failure
 from supernet.files import shown, write_atomically
 from supernet.sweeps import Sweep
@@ -53,8 +54,11 @@ def compare(folder: Path) -> None:
         console.print(f"outputs: {shown(folder)}", soft_wrap=True, highlight=False)
     for name, path in missing:
         reason = read_failure(path)
-        why = "" if reason is None else f": {reason}"
-        console.print(f"no report of {name} in {shown(path)}{why}", soft_wrap=True, highlight=False, markup=False)
+        if reason is None and (path / SCORES).is_file():
+            told = f"{name}: there is no table to compare with; the scores are in {shown(path)}"
+        else:
+            told = f"no report of {name} in {shown(path)}" + ("" if reason is None else f": {reason}")
+        console.print(told, soft_wrap=True, highlight=False, markup=False)
 
 
 def reports(folder: Path) -> tuple[list[Row], list[tuple[str, Path]]]:

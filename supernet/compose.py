@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +19,11 @@ from supernet.errors import UserError
 from supernet.files import write_atomically
 
 CONFIG = "config.yaml"
+CHOSEN = {
+    **{name: name for name in ("estimator", "features", "model", "cost", "constraint", "scheduler")},
+    **dict.fromkeys(("optimizer", "weight_optimizer", "arch_optimizer"), "optimizer"),
+}
+"""Keys whose values come from files of a configuration group, and the group."""
 REFERENCE = re.compile(r"\$\{[\w.]+\}")
 """An interpolation that only names another value; all others can read from outside or build objects."""
 
@@ -46,6 +51,11 @@ def check(cfg: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise UserError(f"{missing[0]} is needed; give it on the command line: {missing[0]}=...")
+    for key, group in _bare_choices(cfg, ""):
+        name = str(OmegaConf.select(cfg, key))
+        raise UserError(f"{key}={name}: what is chosen there is given as {group}@{key}={name}")
+    if "max_epochs" in (cfg.get("trainer") or {}) and cfg.trainer.max_epochs != cfg.get("epochs"):
+        raise UserError(f"trainer.max_epochs={cfg.trainer.max_epochs}: use epochs={cfg.trainer.max_epochs}")
     trains = 0 if cfg.get("task_name") == "search" else 1  # a search may go without
     smallest = {
         "epochs": trains,
@@ -81,6 +91,19 @@ def check(cfg: DictConfig) -> None:
     for key in ("limit_train_batches", "limit_val_batches"):
         if (cfg.get("trainer") or {}).get(key) == 0:
             raise UserError(f"trainer.{key}=0 leaves nothing to measure; use 1 or more, or null for all")
+
+
+def _bare_choices(node: DictConfig, prefix: str) -> Iterator[tuple[str, str]]:
+    """Where a name stands in place of what a configuration group would have put there, and that group."""
+    content = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(content, dict)
+    for name, value in content.items():
+        key = str(name)
+        group = CHOSEN.get(key)
+        if group and isinstance(value, str) and value and not value.startswith("${") and value != "???":
+            yield f"{prefix}{key}", group
+        elif isinstance(value, dict) and (prefix or key not in ("choices", "hydra")):
+            yield from _bare_choices(OmegaConf.create(value), f"{prefix}{key}.")
 
 
 def save_config(cfg: DictConfig, folder: Path) -> None:
@@ -195,6 +218,11 @@ def choices() -> dict[str, Any]:
     """Which file of each configuration group this run uses, Hydra's own groups left out."""
     chosen = HydraConfig.get().runtime.choices
     return {str(key): value for key, value in chosen.items() if not str(key).startswith("hydra/") and key != "hydra"}
+
+
+def names(group: str) -> list[str]:
+    """The choices of a configuration group, the user's among them."""
+    return sorted({path.stem for folder in config_folders() for path in (folder / group).glob("*.yaml")})
 
 
 def group_file(group: str, name: str) -> DictConfig:

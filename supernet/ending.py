@@ -64,6 +64,11 @@ def check(
             f"relaxation={cfg.choices.relaxation} learns no alphas to read an architecture from; "
             "use selection=evolution or selection=perturbation"
         )
+    if selection is None and cfg.epochs and cfg.warmup_epochs >= cfg.epochs:
+        raise UserError(
+            f"warmup_epochs={cfg.warmup_epochs} leaves none of epochs={cfg.epochs} for the alphas, by which the "
+            "architecture is chosen; use fewer of those, or more of these"
+        )
     there = [*(OBJECTIVES if cfg.epochs else ()), *(selection.measures if selection else ())]
     if cfg.objective not in there:
         raise UserError(

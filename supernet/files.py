@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
+
+from supernet.errors import UserError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -32,3 +37,13 @@ def shown(path: Path) -> str:
     """A path as a user would type it: relative to the working folder where it lies below it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+@contextlib.contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """A user's text file, with line ends and a byte-order mark as it comes. Raises `UserError` where it is none."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text in UTF-8: save it as that") from error

@@ -67,9 +67,11 @@ class FromSearch(OneShot):
                 raise ValueError(f"{name} is {value}: it must be a whole number, at least {least[name]}")
         folder = Path(run).expanduser()
         cfg = read_config(folder, "estimator.run")
-        if cfg.task_name != "search" or cfg.choices.search_space != task.space.name:
+        if cfg.task_name != "search":
+            raise UserError(f"estimator.run={run}: that is a run of {cfg.task_name}; give the folder of a search")
+        if cfg.choices.search_space != task.space.name:
             raise UserError(
-                f"{folder} is a run of {cfg.task_name} in the space {cfg.choices.get('search_space')}, not a search in "
+                f"{folder} is a search in the space {cfg.choices.get('search_space')}, not "
                 f"{task.space.name}; choose its search_space="
             )
         images: Images = build(cfg.data, "data")

@@ -61,6 +61,9 @@ def launch(
     several = {"-m", "--multirun"} & set(sys.argv) or any(one.startswith("sweep=") for one in sys.argv)
     if not several:  # in a sweep a comma separates values
         sys.argv = [sys.argv[0], *(_prepare(argument) for argument in sys.argv[1:])]
+    if several and any(one.split("=")[0] in ("--cfg", "-c") for one in sys.argv):
+        _fail("--cfg shows the configuration of a single run; leave out -m, and give each setting one value")
+    _check_log_dir(sys.argv[1:])
     before = os.environ.get("HYDRA_FULL_ERROR")
     debugging = before == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises; what a user sees is decided here
@@ -82,6 +85,14 @@ def launch(
     finally:
         finish()
         os.environ.pop("HYDRA_FULL_ERROR") if before is None else os.environ.update(HYDRA_FULL_ERROR=before)
+
+
+def _check_log_dir(arguments: list[str]) -> None:
+    """End the command where outputs are to go below a file."""
+    for named in (one.partition("=")[2].strip("'\"") for one in arguments if one.startswith("log_dir=")):
+        there = next((path for path in (Path(named), *Path(named).parents) if path.exists()), Path())
+        if not there.is_dir():
+            _fail(f"log_dir={named}: {there} is a file; choose another folder for the outputs")
 
 
 def _prepare(argument: str) -> str:
@@ -197,6 +208,8 @@ def explain(error: Exception, config: str) -> str | None:
     if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EROFS):
         reason = os.strerror(error.errno or errno.EACCES)
         return f"{error.filename}: {reason}; make it accessible, or for outputs choose another log_dir="
+    if isinstance(error, ValueError) and "Config group override must be" in str(error):
+        return "a group cannot be null: leave it out, or choose one of its files"
     if isinstance(error, MissingConfigException):
         return _explain_missing_file(error)
     if isinstance(error, HydraException):
@@ -207,7 +220,7 @@ def explain(error: Exception, config: str) -> str | None:
 def _explain_missing_file(error: MissingConfigException) -> str:
     wanted = error.missing_cfg_file or ""
     group, _, name = str(wanted).rpartition("/")
-    options = list(error.options or [])
+    options = list(error.options or []) or sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     near = difflib.get_close_matches(name, options, n=1)
     hint = f"did you mean {near[0]}?" if near else ""
     listed = f"there are {', '.join(sorted(options))}" if options else ""
@@ -223,6 +236,15 @@ def _explain_override(error: Exception, config: str) -> str:
         return f"{text}; {SYNTAX}" if isinstance(error, OverrideParseException) else text
     keys = known_keys(config)
     group = unknown[1].partition(".")[0]
+    if unknown[1] in ("trainer.strategy", "trainer.num_nodes"):
+        return (
+            f"{unknown[1]}: this trainer has one process; use trainer=ddp, with trainer.devices and trainer.num_nodes"
+        )
+    if group == unknown[1] and (CONF / group).is_dir():
+        return (
+            f"{group}: this command has no such group; where another group has one it is chosen by {group}@<where>=, "
+            "as in estimator@selection.estimator=naswot with selection=sample"
+        )
     if group != unknown[1] and (CONF / group).is_dir() and not any(key.startswith(f"{group}.") for key in keys):
         options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
         return f"{unknown[1]}: the chosen {group} has no such setting; there are {group}={options}"

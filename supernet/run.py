@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -164,7 +164,11 @@ class Run:
         Raises `UserError`, before anything is written, where the optimizers cannot be built.
         """
         try:
-            module.configure_optimizers()
+            _optimizers, schedulers = cast(Any, module.configure_optimizers())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a scheduler that is stepped before its optimizer
+                for scheduler in schedulers if self.cfg.epochs else ():
+                    scheduler.step()
         except (TypeError, ValueError) as error:
             raise UserError(f"an optimizer or its scheduler cannot be built: {error}") from error
         save_config(self.cfg, self.folder)

@@ -50,7 +50,7 @@ class Progressive(pl.Callback):
                 raise UserError(
                     f"partial_channels={after} after {before}: a stage can only let more channels take part"
                 )
-        check_epochs(self.stages, trainer)
+        check_epochs(self.stages, trainer, pl_module.warmup_epochs)
         for part in filter(None, parts):
             try_stage(pl_module.space, part)
 
@@ -105,14 +105,20 @@ def check_stages(stages: Sequence[Mapping[str, object]], known: set[str]) -> Non
         last = float(at)
 
 
-def check_epochs(stages: Sequence[Mapping[str, Any]], trainer: pl.Trainer) -> None:
-    """Raise `UserError` where a stage would have no epochs, or where the learning rate has other stages."""
+def check_epochs(stages: Sequence[Mapping[str, Any]], trainer: pl.Trainer, warmup: int) -> None:
+    """Raise `UserError` where a stage has no epochs after its warm-up, or where the learning rate has other stages."""
     epochs = trainer.max_epochs or 0
     starts = [0, *(round(float(stage["at"]) * epochs) for stage in stages), epochs]
     if any(after <= before for before, after in itertools.pairwise(starts)):
         raise UserError(
             f"with epochs={epochs} the stages would begin with epochs {[start + 1 for start in starts[:-1]]}, and each "
             "needs at least one; use more epochs, or other values of `at`"
+        )
+    shortest = min(after - before for before, after in itertools.pairwise(starts))
+    if shortest <= warmup:
+        raise UserError(
+            f"with epochs={epochs} a stage has {shortest} of them, and warmup_epochs={warmup} of each stage leave none "
+            "for the alphas, by which operations are dropped; use more epochs, or a shorter warm-up"
         )
     for config in trainer.lr_scheduler_configs:
         if isinstance(config.scheduler, StagedCosine) and config.scheduler.starts != starts:

@@ -43,8 +43,8 @@ class Stages(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse what cannot work before any step."""
         check_learns(pl_module)
-        check_epochs(self.stages, trainer)
         assert isinstance(pl_module, SearchModule)
+        check_epochs(self.stages, trainer, pl_module.warmup_epochs)
         arguments: dict[str, Any] = {}
         for stage in self.stages:
             arguments |= stage["space"]

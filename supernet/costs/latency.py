@@ -51,7 +51,10 @@ class Latency(CostTerm):
 def latencies(path: str | None, space: SearchSpace, image: Image) -> CostTable:
     """The table of a space's latencies from a file. Raises `UserError` with the remedy where it is not there."""
     if path is None:
-        raise UserError(f"cost.path is needed, a table of latencies; measure it with: {command(space, image)}")
+        raise UserError(
+            "a table of latencies is needed (cost.path=, estimator.path= or constraint.cost.path=, where it is used); "
+            f"measure it with: {command(space, image)}"
+        )
     return measured(Measurements.load(Path(path).expanduser()), space, image)
 
 

@@ -83,7 +83,7 @@ class Measurements:
         """Read a ``latency.json``, or the one in a run folder. Raises `UserError` that says what is wrong with it."""
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
-            raise UserError(f"cost.path={path}: there is no such file")
+            raise UserError(f"{path}: there is no such file; give a latency.json, or the folder it is in")
         if path.stat().st_size > LARGEST:
             raise UserError(f"{path} has {path.stat().st_size:,} bytes: that is no table of latencies")
         try:

@@ -14,7 +14,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.errors import ArchitectureError
 from search_spaces.space import SearchSpace
 from supernet.errors import UserError
-from supernet.files import write_atomically
+from supernet.files import open_text, write_atomically
 
 Filter = Literal["none", "valid", "no_dangling"]
 """Every architecture; those whose output depends on the input; those without operations that lead nowhere."""
@@ -96,9 +96,12 @@ def read(text: str, space: SearchSpace) -> list[Architecture]:
     """The architectures in the column ``arch`` of a csv file. Raises `UserError` that names the line."""
     path = Path(text).expanduser()
     if not path.is_file():
-        raise UserError(f"architectures={text}: give a number of at least 2, `all`, or a csv file with a column `arch`")
+        absent = "there is no such file; " if text.endswith(".csv") else ""
+        raise UserError(
+            f"architectures={text}: {absent}give a number of at least 2, `all`, or a csv file with a column `arch`"
+        )
     found = []
-    with path.open(newline="") as file:
+    with open_text(path) as file:
         reader = csv.DictReader(file)
         if "arch" not in (reader.fieldnames or ()):
             raise UserError(f"{path} has no column `arch`; its columns are {reader.fieldnames}")

@@ -99,7 +99,7 @@ def _table(groups: Sequence[Group], metrics: Sequence[str], narrow: bool) -> Tab
         else:
             broken = re.sub(r"(?<=[._])", "\n", name) if narrow else name
             longest = max(map(len, [*broken.split("\n"), *(row[index] for row in rows)]))
-            found.add_column(escape(broken), overflow="fold", width=min(16, longest) if narrow else None)
+            found.add_column(escape(broken), overflow="fold", width=min(24, longest) if narrow else None)
     for row in rows:
         found.add_row(*(escape(cell.replace(" ± ", "\n± ") if narrow else cell) for cell in row))
     return found
@@ -118,7 +118,7 @@ def headline(groups: Sequence[Group]) -> str:
     counts = {state: sum(run.state == state for run in runs) for state in ("finished", "failed", "unfinished")}
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     seconds = math.fsum(run.metrics.get("seconds", 0.0) for run in runs)
-    return f"{len(runs)} runs: {told}; {duration(seconds)} in all"
+    return f"{len(runs)} run{'s' * (len(runs) != 1)}: {told}; {duration(seconds)} in all"
 
 
 def complaints(groups: Sequence[Group]) -> list[str]:

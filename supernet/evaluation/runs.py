@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,9 +86,19 @@ def outcomes(folder: Path) -> list[Outcome]:
     """The searches and trainings in a folder; what is no run of either is passed over."""
     found = []
     for path in run_folders(folder):
-        if {entry.name for entry in path.iterdir()} & {JOB, ".hydra", "config.yaml", "genotype.json", "metrics.json"}:
+        files = {entry.name for entry in path.iterdir()}
+        if files & {JOB, ".hydra", "config.yaml", "genotype.json", "metrics.json"} and not _is_another(path):
             found.append(outcome(path))
     return found
+
+
+def _is_another(run: Path) -> bool:
+    """Whether a run is known to be one of an evaluation or a fit."""
+    try:
+        named = re.search(r"^task_name: (\w+)", (run / "config.yaml").read_text(), re.MULTILINE)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return named is not None and named[1] not in ("search", "train")
 
 
 def outcome(run: Path) -> Outcome:

@@ -152,7 +152,10 @@ class SearchModule(pl.LightningModule):
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seeds.derive(seed, seeds.WEIGHTS))
-            network = space.supernet(partial_channels)
+            try:
+                network = space.supernet(partial_channels)
+            except ValueError as error:  # such as channels that cannot be shared out
+                raise UserError(f"search_space: {error}") from error
             torch.manual_seed(seeds.derive(seed, seeds.ALPHAS))
             destinations = {cell: [node for _, node in edges] for cell, edges in space.edges.items()}
             self.alphas = Alphas(

@@ -137,4 +137,7 @@ def bare(accelerator: str, devices: list[int] | str | int) -> pl.Trainer:
             enable_progress_bar=False, enable_model_summary=False, plugins=[LightningEnvironment()],
         )  # fmt: skip
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
-        raise UserError(f"trainer: {error}") from error
+        remedy = (
+            "; use trainer=auto, which takes what there is, or trainer=cpu" if "backend found" in str(error) else ""
+        )
+        raise UserError(f"trainer: {error}{remedy}") from error

@@ -41,7 +41,7 @@ class Pruning:
             raise ValueError(f"min_ops is {min_ops}: it must be a whole number, at least 1")
         self.drop = drop
         self.min_ops = min_ops
-        self.protected = frozenset(protected)
+        self.protected = frozenset([protected] if isinstance(protected, str) else protected)
         self.drop_unchosen = drop_unchosen
 
     def check(self, space: SearchSpace) -> None:

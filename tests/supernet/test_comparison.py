@@ -60,6 +60,13 @@ def test_without_any_report_there_is_no_table(tmp_path, capsys):
     assert not list(tmp_path.glob("comparison*"))
 
 
+def test_scores_without_a_table_are_named(tmp_path, capsys):
+    folder = sweep(tmp_path, [(["estimator=one"], None)])
+    (folder / "0" / "scores.csv").write_text("arch,score\n")
+    compare(folder)
+    assert "there is no table to compare with; the scores are in" in capsys.readouterr().out
+
+
 def test_an_undefined_correlation_stands_last(tmp_path, capsys):
     compare(sweep(tmp_path, [(["estimator=flat"], np.ones(40)), (["estimator=bad"], BAD)]))
     assert [row["name"] for row in reports(tmp_path)[0]] == ["bad", "flat"]

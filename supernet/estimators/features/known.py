@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from supernet.errors import UserError
 from supernet.estimators.base import Task
 from supernet.estimators.features.base import Features, Table
 from supernet.estimators.features.measured import signed_log
+from supernet.files import open_text
 
 
 class Known(Features):
@@ -50,7 +52,7 @@ class ScoreFiles(Known):
 
     def __init__(self, task: Task, files: Mapping[str, str | Path]) -> None:
         if not files:
-            raise ValueError("there are no files of scores; give them as features.files.naswot=<scores.csv>")
+            raise ValueError("there are no files of scores; give them as +features.files.naswot=<scores.csv>")
         self.space = task.space
         found = [read_scores(Path(path).expanduser(), task.space) for path in files.values()]
         shared = [architecture for architecture in found[0] if all(architecture in scores for scores in found)]
@@ -77,7 +79,7 @@ def read_column(path: Path, column: str, space: SearchSpace) -> dict[Architectur
     if not path.is_file():
         raise UserError(f"{path}: there is no such file; give a csv file with columns arch and {column}")
     found: dict[Architecture, float] = {}
-    with path.open(newline="") as file:
+    with open_text(path) as file:
         reader = csv.DictReader(file)
         if not {"arch", column} <= set(reader.fieldnames or ()):
             raise UserError(
@@ -91,6 +93,8 @@ def read_column(path: Path, column: str, space: SearchSpace) -> dict[Architectur
                 raise UserError(f"{where}: {error}") from error
             except ValueError as error:
                 raise UserError(f"{where}: {column} is {row[column]!r}, not a number") from error
+            if math.isnan(number):
+                raise UserError(f"{where}: {column} is {row[column]!r}, not a number")
             if found.get(architecture, number) != number:
                 raise UserError(f"{where}: {row['arch']} has a second, other {column}")
             found[architecture] = number

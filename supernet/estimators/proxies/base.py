@@ -54,7 +54,11 @@ class Proxy(Measured):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is {value}: it must be a whole number, at least 1")
         if self.input == "images" and batch_size > len(task.samples.labels):
-            raise ValueError(f"batch_size is {batch_size}, but there are {len(task.samples.labels)} images")
+            count = len(task.samples.labels)
+            raise ValueError(
+                f"batch_size is {batch_size}, but there are {count} images; give the estimator a batch_size of at most "
+                f"{count}, as in estimator.batch_size={count} or selection.estimator.batch_size={count}"
+            )
         self.task = task
         self.batch_size = batch_size
         self.batches = batches

@@ -4,6 +4,7 @@ import pytest
 
 from search_spaces.operations import Identity
 from supernet.callbacks.stages import Stages
+from supernet.errors import UserError
 from tests.supernet.searches import SPACE, TWO_CELLS, assert_resumes_exactly, fit, module
 
 DEEPER = [{"at": 0.5, "keep": 5, "space": {"layers": 4}, "skip_dropout": 0.4}]
@@ -30,10 +31,10 @@ def test_the_dropout_on_skips_fades_in_every_stage():
     rates = [callback.rate(epoch, search, 10) for epoch in range(10)]
     first = [0.2 * 4 / 5, 0.2 * 3 / 5, 0.2, 0.2 * math.exp(-0.2), 0.2 * math.exp(-0.4)]
     assert rates == pytest.approx([*first, *(2 * rate for rate in first)])
-    fit(search, epochs=2, callbacks=[callback])
+    fit(search, epochs=6, callbacks=[callback])
     skips = [layer for layer in search.network.modules() if isinstance(layer, Identity)]
     assert skips
-    assert {layer.dropout for layer in skips} == {callback.rate(1, search, 2)}
+    assert {layer.dropout for layer in skips} == {callback.rate(5, search, 6)}
 
 
 @pytest.mark.parametrize(("space", "deeper"), [(SPACE, {"cells_per_stage": 2}), (TWO_CELLS, {"layers": 4})])
@@ -43,6 +44,11 @@ def test_stages_survive_a_resume(space, deeper, tmp_path):
         lambda: module(space=space, warmup_epochs=1), lambda: [Stages(stages, 0.3)], tmp_path, epochs=4
     )
     assert search.stage_start == 2
+
+
+def test_a_stage_that_is_all_warm_up_is_refused():
+    with pytest.raises(UserError, match=r"a stage has 2 of them, and warmup_epochs=2 of each stage leave none"):
+        fit(module(space=TWO_CELLS, warmup_epochs=2), epochs=4, callbacks=[Stages(DEEPER)])
 
 
 def test_rates_that_are_no_probabilities_are_refused():

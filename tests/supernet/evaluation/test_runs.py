@@ -42,6 +42,13 @@ def test_the_tenth_run_comes_after_the_second_and_other_folders_are_passed_over(
     assert [run.folder for run in outcomes(tmp_path)] == [*map(str, range(11))]
 
 
+def test_evaluations_are_passed_over(tmp_path):
+    for name in ("evaluate", "fit", "search"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(f"seed: 0\ntask_name: {name}\n")
+    assert [run.folder for run in outcomes(tmp_path)] == ["search"]
+
+
 def test_a_job_is_known_by_its_own_record_rather_than_by_hydras(tmp_path):
     run = train_run(tmp_path / "0", "seed=1", accuracy=0.5)
     assert changes(run) == ["seed=1"]

@@ -45,12 +45,22 @@ def test_scores_of_several_files_are_features(tmp_path):
         (f"arch,score\n{SMALL.format(ONE)},much\n", "line 2: score is 'much'"),
         (f"arch,score\n{SMALL.format(ONE)},1\n{SMALL.format(ONE)},2\n", "line 3.*second, other"),
         (f"arch,score\n{SMALL.format(ONE)}\n", "line 2: score is None"),
+        (f"arch,score\n{SMALL.format(ONE)},nan\n", "line 2: score is 'nan', not a number"),
     ],
 )
 def test_a_broken_file_is_refused_by_its_line(tmp_path, content, reason):
     path = tmp_path / "scores.csv"
     path.write_text(content)
     with pytest.raises(UserError, match=reason):
+        read_column(path, "score", SMALL)
+
+
+def test_a_file_may_begin_with_a_mark_and_must_be_text(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text(f"arch,score\n{SMALL.format(ONE)},1\n", encoding="utf-8-sig")
+    assert read_column(path, "score", SMALL) == {ONE: 1.0}
+    path.write_text("arch,score\n", encoding="utf-16")
+    with pytest.raises(UserError, match="is no text in UTF-8"):
         read_column(path, "score", SMALL)
 
 
