@@ -101,7 +101,7 @@ def table(found: Report) -> Table:
         **{f"P@top {share}": f"{100 * found['precision_at_top'][share]:.1f} %" for share in ("1%", "5%", "10%")},
         "best scored": f"{found['accuracy_of_best_scored']:.2f} %, of at most {found['best_accuracy']:.2f} %",
         "its best 1%, on average": f"{found['accuracy_of_top']['1%']:.2f} %",
-        "time": f"{1000 * found['seconds_per_architecture']:.3g} ms for an architecture",
+        "time": _time(found["seconds_per_architecture"]) + " for an architecture",
     }
     title = f"{found['estimator']} against {found['dataset']}: {found['architectures']:,} architectures"
     shown = Table(title=title, title_justify="left", show_header=False)
@@ -116,3 +116,7 @@ def _number(value: float | None) -> str:
 
 def _left_out(count: int) -> str:
     return f" ({count:,} without a finite score left out)" if count else ""
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
