@@ -111,7 +111,7 @@ def main() -> None:
         list(pool.map(lambda one: whole(*one), runs))
     lines = []
     for search in SEARCHES:
-        lines += [f"\n{search}\n", HEADER]
+        lines += [f"\n{search}\n", HEADER.replace("table accuracy", "test accuracy") if task.training else HEADER]
         for warm in args.warm_starts:
             searches = [task.judged(place(search, warm, seed)) for seed in args.seeds]
             if ended := [one for one in searches if one is not None]:
