@@ -79,7 +79,7 @@ def test_another_space_is_refused_with_the_command_alone(tmp_path):
 
 def test_without_a_path_the_command_is_told():
     with pytest.raises(
-        UserError, match=r"cost.path is needed.*search_space=nasbench201 search_space.channels=36 size=8"
+        UserError, match=r"latencies is needed .*cost.path=.*search_space=nasbench201 search_space.channels=36 size=8"
     ):
         Latency(NASBench201(), IMAGE, path=None, network={"channels": 36})
 
