@@ -88,7 +88,8 @@ def test_two_nodes_give_what_one_process_gives(tmp_path, monkeypatch):
     assert_same(tmp_path / "one", tmp_path / "two")
     assert "Kendall's tau" in first
     assert "Kendall's tau" not in second
-    assert "process 1 of 2 has scored" in second
+    # Where the first is up so much earlier that it has scored them all, the second says so.
+    assert any(told in second for told in ("process 1 of 2 has scored", "nothing is left for process 1 of 2"))
 
 
 @pytest.mark.slow
