@@ -21,10 +21,15 @@ def timed(steps: dict[str, Step], repeats: int, device: torch.device) -> dict[st
     times: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(repeats + 1):
         for name, step in steps.items():
-            seconds = on_cuda(step) if device.type == "cuda" else on_cpu(step)
+            seconds = once(step, device)
             if repeat:
                 times[name].append(seconds)
     return times
+
+
+def once(step: Step, device: torch.device) -> float:
+    """Seconds of one step."""
+    return on_cuda(step) if device.type == "cuda" else on_cpu(step)
 
 
 def on_cpu(step: Step) -> float:

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.measuring import heading, on_cpu, on_cuda, parser, publish, speed
+from benchmarks.measuring import heading, once, parser, publish, speed
 from benchmarks.step import SPACES, Batch, Own, Plain, module_for
 from search_spaces.operations import Form
 from supernet.data.synthetic import Synthetic
@@ -60,8 +60,7 @@ def bandwidth(device: torch.device) -> float:
     """Bytes a second, read and written, of a large copy."""
     size = 2**30 if device.type == "cuda" else 2**26
     source, target = (torch.zeros(size, dtype=torch.uint8, device=device) for _ in range(2))
-    measure = on_cuda if device.type == "cuda" else on_cpu
-    return 2 * size / min(measure(lambda: target.copy_(source)) for _ in range(5))
+    return 2 * size / min(once(lambda: target.copy_(source), device) for _ in range(5))
 
 
 class Way:
@@ -83,8 +82,7 @@ class Way:
 
     def seconds(self, steps: int) -> float:
         """Of a step, the mean of so many."""
-        measure = on_cuda if self.device.type == "cuda" else on_cpu
-        return measure(lambda: [self() for _ in range(steps)]) / steps
+        return once(lambda: [self() for _ in range(steps)], self.device) / steps
 
     def never_waits(self) -> None:
         """Raise if a step waits for the GPU."""
@@ -131,6 +129,7 @@ def table(args: Any, device: torch.device, batch: int, precision: str, copied: f
     source = Synthetic(size=args.size, num_images=args.images, batch_size=batch, crop_padding=4, flip=True)
     source.to(device)
     half = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+    before = reserved(device)
     plain = Plain(module_for(kind(), torch.float32, device), Form(affine=False, pool_norm=args.space == "darts"))
     plain.network.to(device)
     count = args.images // 2 // batch
@@ -146,7 +145,6 @@ def table(args: Any, device: torch.device, batch: int, precision: str, copied: f
     pair = next(zip(*(source.batches(name) for name in ("train", "valid")), strict=False))
     with half:
         expected = torch.autograd.grad(plain.loss(pair[1]), list(plain.alphas.values()))
-    before = reserved(device)
     ways["plain"].seconds(WARM_UP)
     memory["plain"] = reserved(device) - before
     owns = []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -51,8 +51,8 @@ def check(cfg: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(cfg))
     if missing:
         raise UserError(f"{missing[0]} is needed; give it on the command line: {missing[0]}=...")
-    for key, group in _bare_choices(cfg, ""):
-        name = str(OmegaConf.select(cfg, key))
+    content = cast(dict[Any, Any], OmegaConf.to_container(cfg, resolve=False))
+    for key, group, name in _bare_choices({key: content[key] for key in content if key not in ("choices", "hydra")}):
         raise UserError(f"{key}={name}: what is chosen there is given as {group}@{key}={name}")
     if "max_epochs" in (cfg.get("trainer") or {}) and cfg.trainer.max_epochs != cfg.get("epochs"):
         raise UserError(f"trainer.max_epochs={cfg.trainer.max_epochs}: use epochs={cfg.trainer.max_epochs}")
@@ -93,17 +93,14 @@ def check(cfg: DictConfig) -> None:
             raise UserError(f"trainer.{key}=0 leaves nothing to measure; use 1 or more, or null for all")
 
 
-def _bare_choices(node: DictConfig, prefix: str) -> Iterator[tuple[str, str]]:
-    """Where a name stands in place of what a configuration group would have put there, and that group."""
-    content = OmegaConf.to_container(node, resolve=False)
-    assert isinstance(content, dict)
-    for name, value in content.items():
-        key = str(name)
+def _bare_choices(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Where a name stands in place of what a configuration group would have put there, that group, and the name."""
+    for key, value in content.items():
         group = CHOSEN.get(key)
         if group and isinstance(value, str) and value and not value.startswith("${") and value != "???":
-            yield f"{prefix}{key}", group
-        elif isinstance(value, dict) and (prefix or key not in ("choices", "hydra")):
-            yield from _bare_choices(OmegaConf.create(value), f"{prefix}{key}.")
+            yield f"{prefix}{key}", group, value
+        elif isinstance(value, dict):
+            yield from _bare_choices(value, f"{prefix}{key}.")
 
 
 def save_config(cfg: DictConfig, folder: Path) -> None:

@@ -43,7 +43,7 @@ class Measures(nn.Module):
     def begin(self) -> None:
         """Forget the epoch before; of one that is resumed in its midst there are means already."""
         self.newest, self._told = {}, []
-        first = {**{level: self._loss(level) for level in LEVELS}, COSINE: self.cosine}
+        first = {level: self._loss(level) for level in LEVELS} | {COSINE: self.cosine}
         self._measured = [name for name, mean in first.items() if bool(mean.steps)]
 
     def step(self, seen: Seen, labels: Mapping[str, Tensor]) -> None:
