@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from search_spaces.architecture import DROPPED, Allowed, Architecture
 from search_spaces.auxiliary import AuxiliaryHead
@@ -193,6 +194,10 @@ class DARTS(SearchSpace):
 
     def _example(self) -> str:
         return EXAMPLE
+
+    def thin(self, channels: int) -> Self:
+        """See `SearchSpace.thin`. The imagenet stem, and the first cell behind it, divide their channels by two."""
+        return super().thin(max(2, channels) if self.stem == "imagenet" else channels)
 
     def is_valid(self, architecture: Architecture) -> bool:
         """Whether each cell's output depends on its input; only ``noise`` (RobustDARTS S4) can prevent it."""

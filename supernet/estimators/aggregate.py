@@ -7,6 +7,7 @@ arXiv:2102.11535).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -33,12 +34,15 @@ class RankAggregate(Measured):
     ) -> None:
         if scale not in ("log", "linear"):
             raise ValueError(f"scale is {scale!r}: it must be 'log' or 'linear'")
+        self.task = task
         self.scale = scale
         self.several = Several(task, estimators)
         self.names = self.several.names
 
     def measurements(self, architecture: Architecture) -> tuple[float, ...]:
-        """See `Measured.measurements`: those of all parts."""
+        """See `Measured.measurements`: those of all parts; of what cannot work, nothing that a part may know of it."""
+        if not self.task.space.is_valid(architecture):
+            return (-math.inf,) * len(self.names)
         return self.several.measurements(architecture)
 
     def combine(self, measurements: Tensor) -> Tensor:
@@ -52,9 +56,12 @@ class RankAggregate(Measured):
 def rank_sum(scores: Tensor, scale: Literal["log", "linear"] = "log") -> Tensor:
     """One score ``(architectures,)`` from several ``(architectures, scores)``, in float64.
 
-    Equal scores share their mean rank; what is not a number ranks with minus infinity.
+    Equal scores share their mean rank. Whatever has minus infinity, or what is not a number, has the lowest rank in
+    that score, however many have; with nothing else, its sum is minus infinity.
     """
     found = scores.double().nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     ranks = torch.from_numpy(stats.rankdata(found.numpy(), axis=0))
-    shares = ranks / len(ranks)
-    return (shares.log() if scale == "log" else shares).sum(dim=1)
+    lowest = found == -torch.inf
+    shares = ranks.masked_fill(lowest, 1.0) / len(ranks)
+    total = (shares.log() if scale == "log" else shares).sum(dim=1)
+    return total.masked_fill(lowest.all(dim=1), -torch.inf)

@@ -143,6 +143,42 @@ def test_a_disconnected_architecture_scores_minus_infinity(name):
 
 
 @pytest.mark.parametrize("name", PROXIES)
+def test_an_auxiliary_head_is_no_part_of_a_network(name):
+    space = DARTS(channels=4, layers=3, auxiliary=True)
+    (architecture,) = valid(space, 1)
+    assert space.network(architecture).auxiliary is not None
+    made = estimator(name, task(space, size=32))
+
+    def without():
+        network = made.task.space.network(architecture)
+        network.auxiliary = None
+        return network
+
+    assert made.measurements(architecture) == made.average(without)
+
+
+@pytest.mark.parametrize("name", [name for name in PROXIES if estimator(name).uses_labels])
+def test_images_that_are_not_finite_give_no_score(name):
+    made, (architecture,) = estimator(name), valid(SMALL, 1)
+    batch = made.batch
+
+    def broken(number):
+        images, labels = batch(number)
+        return images.fill_(math.nan), labels
+
+    made.batch = broken
+    assert made.measurements(architecture) == (-math.inf,) * len(made.names)
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_whether_the_caller_takes_gradients_does_not_matter(name):
+    made, (architecture,) = estimator(name), valid(SMALL, 1)
+    with torch.no_grad():
+        found = made.measurements(architecture)
+    assert found == made.measurements(architecture)
+
+
+@pytest.mark.parametrize("name", PROXIES)
 def test_labels_matter_exactly_where_the_proxy_says_so(name):
     (architecture,) = valid(SMALL, 1)
     other = task()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
+from search_spaces.network import Network
 from supernet import seeds
 from supernet.estimators.base import Measured, Task
 from supernet.estimators.proxies.initialisation import Initialisation, initialise
@@ -105,11 +106,12 @@ class Proxy(Measured):
                 for number in range(self.batches):
                     torch.manual_seed(seeds.derive(seed, seeds.SCORE, init))
                     network = build()
+                    without_auxiliary_heads(network)
                     initialise(network, self.initialisation)
                     seen = self.part(look_at(network)).to(device, self.dtype).train()
                     torch.manual_seed(seeds.derive(seed, seeds.SCORE, init, number))
                     images, labels = self.batch(number)
-                    with normalised(self.normalisation):
+                    with torch.enable_grad(), normalised(self.normalisation):
                         found = measure(seen, images, labels)
                     rows.append(found if isinstance(found, tuple) else (found,))
         means = [sum(value / len(rows) for value in column) for column in zip(*rows, strict=True)]
@@ -125,3 +127,10 @@ class Proxy(Measured):
         noise = self.input == "noise"
         images = torch.randn(shape).to(memory_format=torch.channels_last) if noise else torch.ones(shape)
         return images.to(self.task.device, self.dtype), labels.to(self.task.device)
+
+
+def without_auxiliary_heads(network: nn.Module) -> None:
+    """Take away what helps to train a network and is no part of it afterwards."""
+    for module in network.modules():
+        if isinstance(module, Network):
+            module.auxiliary = None

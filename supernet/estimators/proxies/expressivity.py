@@ -30,7 +30,7 @@ def entropies(features: Sequence[Tensor]) -> Tensor:
     """``s_l = -sum_c p_c log p_c`` of each feature map, in float64: ``(maps,)``.
 
     ``p`` are the eigenvalues of the covariance of a map's channels over images and pixels, as shares of their sum. A
-    map without variance has no entropy: not a number.
+    map without variance, or with values that are not finite, has no entropy: not a number.
 
     Args:
         features: maps ``(batch, channels, h, w)``, from `features`.
@@ -39,6 +39,9 @@ def entropies(features: Sequence[Tensor]) -> Tensor:
     for feature in features:
         channels = feature.detach().transpose(0, 1).flatten(1)
         covariance = torch.cov(channels, correction=0).reshape(len(channels), len(channels))
+        if not bool(covariance.isfinite().all()):  # the solver would fail
+            found.append(covariance.new_full((), torch.nan, dtype=torch.float64))
+            continue
         eigenvalues = torch.linalg.eigvalsh(covariance.double()).clamp_min(0)
         found.append(torch.special.entr(eigenvalues / eigenvalues.sum()).sum())
     return torch.stack(found)

@@ -21,6 +21,7 @@ class GradSign(Proxy):
 
     uses_labels = True
     normalisation = "instance"
+    dtype = torch.float64  # small gradients count as much as large ones, down to their rounding errors
 
     def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """See `gradsign`."""
@@ -32,7 +33,7 @@ def gradsign(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
     What is zero but for rounding has no sign: the weights of an output, or for an input, whose whole gradient is. In
     DARTS's space that is half of all: the mean over the pixels of what has just been normalised depends neither on the
-    images nor on the weights of the operations before.
+    images nor on the weights of the operations before. Not a number where a gradient is not finite.
     """
     total = images.new_zeros((), dtype=torch.float64)
     nothing = ROUNDING * torch.finfo(images.dtype).eps  # the gradient of the logits, where all come from, is at most 1
@@ -41,6 +42,8 @@ def gradsign(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
             gradients = (
                 passage.gradients @ passage.inputs.mT
             )  # (batch, groups, outputs of a group, weights of an output)
+            if not bool(gradients.isfinite().all()):
+                return total.new_full((), torch.nan)
             sizes = gradients.abs()
             there = (sizes.amax(3, keepdim=True) > nothing) & (sizes.amax((1, 2), keepdim=True) > nothing)
             total += (gradients.sign() * there).sum(dim=0).abs().sum(dtype=torch.float64)

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from supernet.estimators.base import Task
 from supernet.estimators.proxies.one_pass import Need, OnePass, Pass
 
 EPSILON = 1e-5
@@ -20,6 +21,11 @@ class JacobCov(OnePass):
     """The spectrum of the correlations between the images' input gradients."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"input_gradients"})
+
+    def __init__(self, task: Task, batch_size: int = 64, batches: int = 1, inits: int = 1) -> None:
+        super().__init__(task, batch_size, batches, inits)
+        if batch_size < 2:
+            raise ValueError(f"batch_size is {batch_size}: correlations between images need at least two")
 
     def of(self, seen: Pass) -> float:
         """See `jacobian_score`; the rows are the images' input gradients."""

@@ -66,7 +66,7 @@ def steadiness(
 
     The deviation is that of the cross-entropy's gradient over the parts of the batch (divided by their number, not by
     one less). The outer sum runs over an interval of the layers, the inner one over the weights of a layer whose
-    gradient varies; a layer without any does not count.
+    gradient varies; a layer without any does not count. Not a number where a gradient is not finite.
     """
     found = []
     for some, theirs in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
@@ -75,7 +75,10 @@ def steadiness(
     layers = list(zip(*found, strict=True))
     total = images.new_zeros(())
     for gradients in layers[round(first * len(layers)) : round(last * len(layers))]:
-        deviations = torch.stack(gradients).std(dim=0, correction=0)
+        stacked = torch.stack(gradients)
+        if not bool(stacked.isfinite().all()):
+            return total.new_full((), torch.nan)
+        deviations = stacked.std(dim=0, correction=0)
         varying = deviations[deviations > 0]
         total = total + (varying.reciprocal().sum().log() if len(varying) else 0.0)
     return total

@@ -35,4 +35,6 @@ def naswot(network: nn.Module, images: Tensor) -> Tensor:
         active = both.diagonal()
         # (1 - B)(1 - B)' = units - active_i - active_j + BB'
         kernel += activation.count * (2 * both + code.shape[1] - active[:, None] - active[None, :]).double()
+    if len(kernel.unique(dim=0)) < len(kernel):  # whose determinant is zero, which rounding would hide
+        return kernel.new_full((), -torch.inf)
     return torch.linalg.slogdet(kernel).logabsdet

@@ -62,8 +62,10 @@ def near(network: nn.Module, images: Tensor, position: float) -> Tensor:
 def effective_ranks(matrices: Tensor) -> Tensor:
     """``exp(-sum_k p_k log p_k)``, where ``p`` are the singular values as shares of their sum; 0 for a zero matrix.
 
-    ``(n, rows, columns)`` to ``(n,)``.
+    ``(n, rows, columns)`` to ``(n,)``; not a number where the matrices are not finite.
     """
+    if not bool(matrices.isfinite().all()):  # the solver would fail
+        return matrices.new_full((len(matrices),), torch.nan)
     values = torch.linalg.svdvals(matrices)
     total = values.sum(dim=1)
     shares = values / total.clamp_min(torch.finfo(total.dtype).tiny)[:, None]

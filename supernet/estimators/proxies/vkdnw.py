@@ -6,6 +6,7 @@ Tybl and Neumann, "Training-free Neural Architecture Search through Variance of 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -47,7 +48,10 @@ class VKDNWEntropy(Proxy):
     def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """See `entropy`."""
         jacobians, logits = jacobian(network, images, self.coordinates)
-        return float(entropy(torch.linalg.eigvalsh(fisher(jacobians, logits))))
+        information = fisher(jacobians, logits)
+        if not bool(information.isfinite().all()):  # the solver would fail
+            return math.nan
+        return float(entropy(torch.linalg.eigvalsh(information)))
 
 
 class VKDNW(VKDNWEntropy):

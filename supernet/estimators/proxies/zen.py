@@ -33,7 +33,8 @@ class Zen(Proxy):
 def zen(network: nn.Module, images: Tensor, noise: Tensor) -> Tensor:
     """``log mean_n ||f(x) - f(x + 0.01 noise)||_1 + sum_BN log sqrt(mean variance)``: a scalar.
 
-    f is what enters the last pooling; the variance of a batch norm, one for each edge, is that of the batch x.
+    f is what enters the last pooling; the variance of a batch norm, one for each edge, is that of the batch x. Edges
+    that carry nothing, whose variance is zero, do not count: they are there or not, and the network is the same.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
@@ -46,7 +47,8 @@ def zen(network: nn.Module, images: Tensor, noise: Tensor) -> Tensor:
     ]
     after = pooled(network, images + STEP * noise)
     change = (before - after).abs().flatten(1).sum(dim=1).mean().log()
-    return change + torch.stack(variances).sqrt().log().sum()
+    found = torch.stack(variances)
+    return change + found[found > 0].sqrt().log().sum()
 
 
 def pooled(network: nn.Module, images: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ in the paper. The deviation is that of the gradients themselves, as in the code.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -48,8 +50,10 @@ def log_ratio(gradients: Tensor) -> float:
     """``log sum_w mean_b |g_bw| / std_b g_bw`` of one layer, from its gradients ``(parts, ...)``.
 
     The deviation is divided by the number of parts, not by one less. Weights whose gradient does not vary are left out;
-    a layer without others gives zero.
+    a layer without others gives zero. Not a number where a gradient is not finite.
     """
+    if not bool(gradients.isfinite().all()):
+        return math.nan
     deviations = gradients.std(dim=0, correction=0)
     varying = deviations > 0
     ratios = gradients.abs().mean(dim=0)[varying] / deviations[varying]

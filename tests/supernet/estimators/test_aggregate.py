@@ -19,9 +19,23 @@ def test_the_sum_of_logarithms_of_ranks_worked_by_hand():
     assert rank_sum(scores, "linear").tolist() == pytest.approx([(one + other) / 4 for one, other in ranks])
 
 
-def test_what_is_not_a_number_ranks_last_with_minus_infinity():
-    scores = torch.tensor([[math.nan], [1.0], [-math.inf]])
-    assert rank_sum(scores, "linear").tolist() == pytest.approx([0.5, 1.0, 0.5])
+def test_what_is_not_a_number_has_the_lowest_rank_like_minus_infinity():
+    scores = torch.tensor([[math.nan, 1.0], [1.0, 2.0], [-math.inf, 3.0], [0.0, math.nan]])
+    assert rank_sum(scores, "linear").tolist() == pytest.approx([(1 + 2) / 4, (4 + 3) / 4, (1 + 4) / 4, (3 + 1) / 4])
+
+
+def test_with_nothing_but_minus_infinity_there_is_no_score():
+    scores = torch.tensor([[math.nan, -math.inf], [1.0, -math.inf]])
+    assert rank_sum(scores).tolist() == pytest.approx([-math.inf, math.log(1 / 2)])
+
+
+def test_what_cannot_work_scores_minus_infinity_whatever_its_size():
+    cut, small = (
+        SMALL.parse(f"|{one}~0|+|{one}~0|none~1|+|{one}~0|none~1|none~2|") for one in ("none", "skip_connect")
+    )
+    large = SMALL.parse("|none~0|+|none~0|nor_conv_3x3~1|+|none~0|nor_conv_3x3~1|nor_conv_3x3~2|")
+    scores = RankAggregate(task(), PARTS).score([cut, small, large])
+    assert scores.tolist() == pytest.approx([-math.inf, 2 * math.log(3 / 3), -math.inf])
 
 
 def test_it_measures_its_parts_and_ranks_them_together():

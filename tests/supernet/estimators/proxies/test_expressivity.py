@@ -43,3 +43,9 @@ def test_it_looks_at_noise_in_a_network_of_kaimings_variance():
     assert (Expressivity.input, Expressivity.initialisation, Expressivity.normalisation) == (
         "noise", "kaiming_fan_in", "batch",
     )  # fmt: skip
+
+
+def test_maps_that_are_not_finite_have_no_entropy():
+    maps = torch.randn(2, 3, 4, 4)
+    maps[0, 0, 0, 0] = torch.nan
+    assert entropies([maps]).isnan().all()

@@ -5,7 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from search_spaces.nasbench201 import NASBench201
+from supernet import seeds
 from supernet.estimators.proxies.gradsign import GradSign, gradsign
+from supernet.estimators.proxies.layers import weight_gradients
 from supernet.estimators.proxies.normalisation import normalised
 from tests.supernet.estimators.tasks import SMALL, Published, task
 
@@ -52,3 +55,22 @@ def test_gradients_that_are_rounding_errors_have_no_sign():
     with normalised("instance"):
         assert 0 <= float(gradsign(net, images, labels)) <= 4 * head.weight.numel()
         assert float(gradsign(net, images, labels)) == float(gradsign(net, images.flip(3), labels))
+
+
+def test_small_gradients_count_in_a_network_as_wide_as_that_of_the_benchmark():
+    space = NASBench201()
+    text = "|avg_pool_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|skip_connect~2|"
+    small = task(space, size=32)
+    (score,) = GradSign(small, batch_size=4).measurements(space.parse(text))
+    torch.manual_seed(seeds.derive(0, seeds.SCORE, 0))
+    network = space.network(space.parse(text)).double().train()
+    images, labels = small.samples.batch(4)
+    signs = []
+    with normalised("instance"):
+        for image, label in zip(images.double(), labels, strict=True):
+            loss = F.cross_entropy(network(image[None]), label[None])
+            gradients = weight_gradients(loss, network)
+            signs.append(torch.cat([gradient.flatten() for gradient in gradients]))
+    stacked = torch.stack(signs)
+    expected = (stacked.sign() * (stacked.abs() > 1e-12)).sum(dim=0).abs().sum()
+    assert score == pytest.approx(float(expected), rel=1e-3)

@@ -39,3 +39,8 @@ def test_the_caller_keeps_its_images():
     assert input_gradients(network, images).shape == (6, 3 * 8 * 8)
     assert not images.requires_grad
     assert images.grad is None
+
+
+def test_one_image_has_no_correlations():
+    with pytest.raises(ValueError, match="batch_size is 1: correlations between images need at least two"):
+        JacobCov(task(), batch_size=1)

@@ -112,3 +112,10 @@ def test_convolutions_divide_more_than_pooling_does():
     )
     scores = LinearRegions(task(), batch_size=600, parts=3).score([convolutions, pooling])
     assert 1 < scores[1] < scores[0] <= 600
+
+
+def test_stems_of_several_convolutions_can_be_as_thin_as_one_channel():
+    space = DARTS(channels=4, layers=3, stem="imagenet")
+    (architecture,) = space.sample(1, torch.Generator().manual_seed(0))
+    (score,) = LinearRegions(task(space, size=32), batch_size=30).measurements(architecture)
+    assert 1 <= score <= 30

@@ -53,3 +53,11 @@ def test_the_layout_of_the_images_does_not_matter(dtype):
 def test_equal_codes_score_minus_infinity():
     network, (images, _) = SMALL.network(SMALL.parse(TEXT)).train(), task().samples.batch(4)
     assert float(naswot(network, images[:1].repeat(4, 1, 1, 1))) == -math.inf
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_equal_codes_among_many_score_minus_infinity(seed):
+    torch.manual_seed(seed)
+    network, (images, _) = SMALL.network(SMALL.parse(TEXT)).train(), task().samples.batch(20)
+    assert math.isfinite(float(naswot(network, images)))
+    assert float(naswot(network, torch.cat([images, images[:1]]))) == -math.inf

@@ -61,3 +61,7 @@ def test_the_stretch_is_drawn():
         expected = float(near(net, images.double(), position))
     torch.manual_seed(4)
     assert NEAR(task(), batch_size=7).measure(net, images.double(), labels) == expected
+
+
+def test_what_is_not_finite_has_no_rank():
+    assert effective_ranks(torch.tensor([[[1.0, torch.inf], [0.0, 1.0]]])).isnan().all()

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -61,3 +63,24 @@ def test_weights_and_images_are_standard_normal_numbers():
     images = torch.randn(4, 3, 8, 8)
     with torch.no_grad():
         assert score == pytest.approx(float(zen(network, images, torch.randn_like(images))), rel=1e-5)
+
+
+def test_an_operation_that_nothing_reaches_does_not_count():
+    dead, absent = (
+        SMALL.parse(f"|none~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|{one}~1|nor_conv_3x3~2|")
+        for one in ("nor_conv_3x3", "none")
+    )
+    scores = []
+    for architecture in (dead, absent):
+        torch.manual_seed(0)
+        network = SMALL.network(architecture).train()
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.constant_(module.weight, 0.1)
+        images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            scores.append(float(zen(network, images, noise)))
+    assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+    (score,) = Zen(task(), batch_size=4).measurements(dead)
+    assert math.isfinite(score)

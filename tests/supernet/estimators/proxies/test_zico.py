@@ -12,6 +12,11 @@ from tests.supernet.estimators.tasks import SMALL, Published, task
 TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|avg_pool_3x3~2|"
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_gradients_that_are_not_finite_give_no_score(value):
+    assert math.isnan(log_ratio(torch.tensor([[1.0, value], [2.0, 1.0]])))
+
+
 def test_it_is_the_published_computation_with_gradients_of_separate_batches():
     architecture = SMALL.parse(TEXT)
     torch.manual_seed(0)
