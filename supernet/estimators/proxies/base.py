@@ -27,8 +27,8 @@ class Proxy(Measured):
     """Scores an architecture by an untrained network of it.
 
     A subclass says under which conditions it looks (the attributes), and `measure` looks: always at a fresh network, in
-    training mode, which it may change at will. Architectures without a path from input to output score minus infinity,
-    and so does whatever is not a number.
+    training mode and without an auxiliary head, which it may change at will. Architectures without a path from input to
+    output score minus infinity, and so does whatever is not a number.
 
     Attributes:
         input: what the network is shown: ``images`` of the task, standard normal ``noise`` or ``ones`` of their size.

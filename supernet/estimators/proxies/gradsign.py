@@ -42,9 +42,9 @@ def gradsign(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
             gradients = (
                 passage.gradients @ passage.inputs.mT
             )  # (batch, groups, outputs of a group, weights of an output)
-            if not bool(gradients.isfinite().all()):
-                return total.new_full((), torch.nan)
             sizes = gradients.abs()
-            there = (sizes.amax(3, keepdim=True) > nothing) & (sizes.amax((1, 2), keepdim=True) > nothing)
-            total += (gradients.sign() * there).sum(dim=0).abs().sum(dtype=torch.float64)
+            largest = sizes.amax(3, keepdim=True)
+            there = (largest > nothing) & (sizes.amax((1, 2), keepdim=True) > nothing)
+            agreeing = (gradients.sign() * there).sum(dim=0).abs().sum(dtype=torch.float64)
+            total += agreeing.masked_fill(~largest.isfinite().all(), torch.nan)
     return total

@@ -29,11 +29,11 @@ class Layer:
 
 
 def layers(network: nn.Module) -> list[Layer]:
-    """All convolutions and linear layers, in the order of their registration; those of an auxiliary head left out."""
+    """All convolutions and linear layers, in the order of their registration."""
     return [
         Layer(name, module, int(getattr(module, "copies", 1)))
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear) and "auxiliary" not in name.split(".")
+        if isinstance(module, nn.Conv2d | nn.Linear)
     ]
 
 

@@ -100,10 +100,8 @@ def _maps(network: nn.Module, images: Tensor) -> list[tuple[Tensor, int]]:
 
     hooks = [
         module.register_forward_hook(record)
-        for name, module in network.named_modules()
-        if not list(module.children())
-        and not isinstance(module, ELSEWHERE + NO_LAYERS)
-        and "auxiliary" not in name.split(".")
+        for module in network.modules()
+        if not list(module.children()) and not isinstance(module, ELSEWHERE + NO_LAYERS)
     ]
     try:
         with recorded(network) as layers:

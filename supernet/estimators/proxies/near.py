@@ -39,8 +39,8 @@ def near(network: nn.Module, images: Tensor, position: float) -> Tensor:
 
     hooks = [
         module.register_forward_hook(record)
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d) and "auxiliary" not in name.split(".")
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
     ]
     try:
         relus = activations(network, images)[1]

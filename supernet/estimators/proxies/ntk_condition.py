@@ -58,11 +58,7 @@ def tangent_kernel(network: nn.Module, images: Tensor) -> Tensor:
     images pass through the network together, so that by its batch norms every logit depends on all of them: there is
     one backward pass for each image.
     """
-    weights = [
-        parameter
-        for name, parameter in network.named_parameters()
-        if name.endswith("weight") and "auxiliary" not in name.split(".")
-    ]
+    weights = [parameter for name, parameter in network.named_parameters() if name.endswith("weight")]
     rows = []
     for total in network(images).sum(dim=1):
         gradients = torch.autograd.grad(total, weights, retain_graph=True, allow_unused=True, materialize_grads=True)

@@ -37,12 +37,12 @@ class Part:
 
 
 def published_order(network: nn.Module) -> list[Part]:
-    """All parameters but those of an auxiliary head; outside of cells in the order of their registration."""
+    """All parameters; outside of cells in the order of their registration."""
     found: list[Part] = []
     for name, module in network.named_modules():
         if isinstance(module, Cell):
             found += _of_cell(module, name)
-        elif "auxiliary" not in name.split(".") and not _inside_a_cell(network, name):
+        elif not _inside_a_cell(network, name):
             found += [part for parts in _own(module, name) for part in parts]
     return found
 

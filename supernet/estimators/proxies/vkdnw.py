@@ -82,11 +82,9 @@ def fisher(jacobians: Tensor, logits: Tensor) -> Tensor:
 
 
 def parameter_tensors(network: nn.Module) -> int:
-    """Weights and biases of all layers, those of an auxiliary head left out; for each edge its own."""
+    """Weights and biases of all layers; for each edge its own."""
     return sum(
-        int(getattr(module, "copies", 1)) * len(list(module.parameters(recurse=False)))
-        for name, module in network.named_modules()
-        if "auxiliary" not in name.split(".")
+        int(getattr(module, "copies", 1)) * len(list(module.parameters(recurse=False))) for module in network.modules()
     )
 
 
@@ -107,10 +105,8 @@ def jacobian(network: nn.Module, images: Tensor, coordinates: int) -> tuple[Tens
 
     hooks = [
         module.register_forward_hook(record)
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear)
-        and list(module.parameters(recurse=False))
-        and "auxiliary" not in name.split(".")
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear) and list(module.parameters(recurse=False))
     ]
     try:
         logits = network(images)

@@ -40,10 +40,3 @@ def test_every_entry_of_every_parameter_occurs_once(space):
         assert len(set(parts)) == len(parts)
         assert {part.name for part in parts} == {name for name, _ in network.named_parameters()}
         assert sum(part.size for part in parts) == sum(parameter.numel() for parameter in network.parameters())
-
-
-def test_the_second_head_is_left_out():
-    space = DARTS(channels=4, layers=3, auxiliary=True)
-    network = space.network(space.sample(1, torch.Generator().manual_seed(0))[0])
-    assert any("auxiliary" in name for name, _ in network.named_parameters())
-    assert not any("auxiliary" in part.name for part in published_order(network))
