@@ -1,7 +1,10 @@
 import pytest
 import torch
 
+from search_spaces.darts import DARTS
+from search_spaces.robust_darts import RobustDARTS
 from supernet.estimators.proxies.ntk_condition import NTKCondition, condition_number, tangent_kernel
+from supernet.estimators.supernets import Mixed, uniform
 from tests.supernet.estimators.tasks import SMALL, Published, network, task
 
 TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|avg_pool_3x3~2|"
@@ -38,6 +41,26 @@ def test_batch_norm_couples_the_images():
 )  # fmt: skip
 def test_it_is_the_ratio_of_the_extreme_eigenvalues_within_bounds(values, expected):
     assert condition_number(torch.diag(torch.tensor(values))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("space", [DARTS(), RobustDARTS(variant="s2")], ids=["darts", "robust_darts"])
+def test_a_sum_that_batch_norms_hold_constant_is_left_out(space):
+    """All operations of these supernets end in a batch norm, whose mean over images and pixels is zero."""
+    thin = space.thin(2)
+    torch.manual_seed(0)
+    net = Mixed(thin.supernet(), uniform(thin.allowed)).double().train()
+    kernel = tangent_kernel(net, task(thin, size=16).samples.batch(4)[0].double())
+    sums = torch.ones(4, 4, dtype=torch.float64) / 4
+    assert float((sums @ kernel).norm() / kernel.norm()) < 1e-12
+    rest = torch.linalg.eigvalsh(kernel + sums * kernel.trace())[:3]  # the sum is the largest now
+    assert condition_number(kernel) == pytest.approx(float(rest[2] / rest[0]))
+    noisy = kernel + 1e-11 * kernel.trace() * torch.diag(torch.tensor([1.0, -1, 1, -1], dtype=torch.float64))
+    assert condition_number(noisy) == pytest.approx(float(rest[2] / rest[0]), rel=1e-6)
+
+
+def test_one_image_has_an_even_spectrum_and_equal_images_have_not():
+    assert condition_number(torch.ones(1, 1)) == 1
+    assert condition_number(torch.ones(3, 3)) == condition_number(torch.zeros(3, 3)) == 1e5
 
 
 def test_the_score_is_higher_for_an_even_spectrum():
