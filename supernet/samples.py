@@ -61,11 +61,19 @@ class Samples:
 
         Raises ValueError where there are fewer images than a batch needs.
         """
+        key = (size, number % self._fitting(size), str(device))
+        if key not in self._kept:
+            positions = self.positions(size, number)
+            self._kept[key] = self.load(positions).to(device), self.labels[positions].to(device)
+        return self._kept[key]
+
+    def positions(self, size: int, number: int = 0) -> Tensor:
+        """Which images `batch` has ``(size,)``."""
+        start = number % self._fitting(size) * size
+        return self._order[start : start + size]
+
+    def _fitting(self, size: int) -> int:
         fitting = len(self.labels) // size
         if not fitting:
             raise ValueError(f"a batch of {size} images is asked for, but there are {len(self.labels)}")
-        key = (size, number % fitting, str(device))
-        if key not in self._kept:
-            positions = self._order[key[1] * size : (key[1] + 1) * size]
-            self._kept[key] = self.load(positions).to(device), self.labels[positions].to(device)
-        return self._kept[key]
+        return fitting

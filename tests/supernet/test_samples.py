@@ -32,6 +32,7 @@ def test_images_keep_their_labels():
     images, labels = samples().batch(60)
     assert torch.equal(LABELS[images[:, 0, 0, 0].long()], labels)
     assert samples().image == (3, 4, 5)
+    assert torch.equal(samples().positions(20, 4), samples().batch(20, 1)[0][:, 0, 0, 0].long())  # three batches fit
 
 
 def test_another_seed_gives_another_order_and_the_same_seed_the_same():

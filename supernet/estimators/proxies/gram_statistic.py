@@ -43,6 +43,9 @@ class GramStatistic(Proxy):
                 raise ValueError(
                     f"batch_size is {batch_size}, but the classes looked at have {len(self.samples.labels)} images"
                 )
+            for number in range(batches):
+                positions = self.samples.positions(batch_size, number)[: self.gram_batch]
+                same_class(self.samples.labels[positions])  # or it cannot be measured
 
     def batch(self, number: int) -> tuple[Tensor, Tensor]:
         """See `Proxy.batch`."""
@@ -73,5 +76,8 @@ def same_class(labels: Tensor) -> Tensor:
     """
     same = labels[:, None] == labels[None, :]
     if bool(same.all()) or int(same.sum()) == len(labels):
-        raise ValueError(f"the classes of {len(labels)} images cannot be compared: none has two images, or one has all")
+        raise ValueError(
+            f"the classes of {len(labels)} images cannot be compared: none has two images, or one has all; give the "
+            "estimator a larger batch_size, and images of several classes"
+        )
     return same

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from supernet.estimators.proxies.effective_dimension import EffectiveDimension
 from supernet.estimators.proxies.gram_statistic import of_classes, same_class
 from supernet.estimators.proxies.grams import frozen_statistics, layer_grams
 from supernet.estimators.proxies.sample_gradients import logit_sums
+from supernet.samples import Samples
 from tests.supernet.estimators.tasks import SMALL, network, task
 
 MANY = NASBench201(channels=4, cells_per_stage=1, num_classes=50)
@@ -55,3 +58,9 @@ def test_classes_that_cannot_be_compared_are_refused():
     for labels in ([0, 1, 2], [1, 1, 1]):
         with pytest.raises(ValueError, match="the classes of 3 images cannot be compared"):
             same_class(torch.tensor(labels))
+    with pytest.raises(ValueError, match=r"classes of 2 images cannot be compared.*a larger batch_size"):
+        ClassContrast(task(), batch_size=2)
+    assert EffectiveDimension(task(), batch_size=2).gram_batch == 2  # needs no classes
+    one = Samples.of(torch.randn(20, 3, 8, 8), torch.zeros(20, dtype=torch.long), 10)
+    with pytest.raises(ValueError, match="images of several classes"):
+        ClassContrast(replace(task(), samples=one), batch_size=12)
