@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.estimators.proxies.jacob_cov import JacobCov, jacobian_score
+from search_spaces.robust_darts import RobustDARTS
+from supernet.estimators.proxies.grams import frozen_statistics
+from supernet.estimators.proxies.jacob_cov import FrozenJacobCov, JacobCov, jacobian_score
 from tests.supernet.estimators.proxies.references import pair
-from tests.supernet.estimators.tasks import input_gradients, task
+from tests.supernet.estimators.tasks import input_gradients, network, task
 
 
 def test_it_is_the_published_statistic_of_the_input_gradients():
@@ -41,6 +43,29 @@ def test_the_caller_keeps_its_images():
     assert images.grad is None
 
 
-def test_one_image_has_no_correlations():
+def test_frozen_it_is_that_of_images_one_by_one_with_the_statistics_of_all():
+    net, images = network(seed=1).double(), task().samples.batch(6)[0].double()
+    frozen_statistics(net, images)
+    rows = torch.cat([torch.func.grad(lambda one: net(one).sum())(one[None]) for one in images])
+    found = FrozenJacobCov(task(), batch_size=6).measure(network(seed=1).double(), images, images)
+    assert found == pytest.approx(float(jacobian_score(rows.flatten(1))), rel=1e-9)
+
+
+def test_frozen_it_is_no_rounding_error_where_batch_norms_hold_the_sum_of_the_logits_constant():
+    space = RobustDARTS("s2", channels=4, layers=3)
+    some, images = task(space), task(space).samples.batch(12)[0]
+    published, frozen = (
+        [
+            made.measure(network(space, seed=3).to(kind), images.to(kind), images)
+            for kind in (torch.float32, torch.double)
+        ]
+        for made in (JacobCov(some, batch_size=12), FrozenJacobCov(some, batch_size=12))
+    )
+    assert frozen[0] == pytest.approx(frozen[1], rel=1e-3)
+    assert published[0] != pytest.approx(published[1], rel=1e-2)
+
+
+@pytest.mark.parametrize("kind", [JacobCov, FrozenJacobCov])
+def test_one_image_has_no_correlations(kind):
     with pytest.raises(ValueError, match="batch_size is 1: correlations between images need at least two"):
-        JacobCov(task(), batch_size=1)
+        kind(task(), batch_size=1)
