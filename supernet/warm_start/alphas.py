@@ -20,7 +20,7 @@ LARGEST_KAPPA = 0.5
 
 def check_kappa(kappa: float) -> None:
     """Raise ValueError for a start that is not damped."""
-    if not 0 <= kappa <= LARGEST_KAPPA:
+    if not isinstance(kappa, int | float) or not 0 <= kappa <= LARGEST_KAPPA:
         raise ValueError(
             f"kappa is {kappa}: it must be at least 0 and at most {LARGEST_KAPPA}, so that the search decides"
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
@@ -14,7 +14,7 @@ from supernet import seeds
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.warm_start.base import Effort, Outcome, WarmStart
 from supernet.warm_start.filters import OperationFilter
-from supernet.warm_start.scoring import check_estimator, check_workers, scored, thin
+from supernet.warm_start.scoring import check_channels, check_estimator, check_workers, scored, thin
 
 DRAWS = 50  # for each architecture wanted, until enough different valid ones are found
 
@@ -34,6 +34,7 @@ class Sample:
         self, estimator: EstimatorFactory, n_archs: int, keep: float, channels: int | None, workers: int | None
     ) -> None:
         check_workers(workers)
+        check_channels(channels)
         if not isinstance(n_archs, int) or n_archs < 2:
             raise ValueError(f"n_archs is {n_archs}: it must be a whole number, at least 2")
         if not 0 < keep <= 1:
@@ -51,20 +52,27 @@ class Sample:
     def best(self, task: Task) -> tuple[list[Architecture], Effort]:
         """The share with the highest scores, the best first, at least one."""
         generator = torch.Generator().manual_seed(seeds.derive(task.seed, seeds.WARM_START))
-        drawn: dict[Architecture, None] = {}
-        for _ in range(DRAWS * self.n_archs):
-            if len(drawn) == self.n_archs:
-                break
-            (architecture,) = task.space.sample(1, generator)
-            if task.space.is_valid(architecture):
-                drawn[architecture] = None
-        if not drawn:
+        sample = list(different(task.space, self.n_archs, generator))
+        if not sample:
             raise ValueError(f"no valid architecture of {task.space.name} was found")
-        sample = list(drawn)
         small = replace(task, space=thin(task.space, self.channels))
         values, effort = scored(self.estimator, small, sample, self.workers)
         order = values.nan_to_num(nan=-torch.inf).argsort(descending=True, stable=True)
         return [sample[index] for index in order[: max(1, round(self.keep * len(sample)))].tolist()], effort
+
+
+def different(space: SearchSpace, count: int, generator: Generator) -> dict[Architecture, None]:
+    """So many valid architectures by chance, each once; all of them where there are not more."""
+    if space.size() <= count:
+        return dict.fromkeys(filter(space.is_valid, space.enumerate()))
+    drawn: dict[Architecture, None] = {}
+    for _ in range(DRAWS * count):
+        if len(drawn) == count:
+            break
+        (architecture,) = space.sample(1, generator)
+        if space.is_valid(architecture):
+            drawn[architecture] = None
+    return drawn
 
 
 class Frequencies(OperationFilter):

@@ -75,6 +75,10 @@ class WarmStart(ABC):
     def check(self, task: Task) -> None:  # noqa: B027 (most controls have nothing to check)
         """Raise ValueError where the settings do not fit the task, before any work."""
 
+    def idle(self, space: SearchSpace) -> bool:
+        """Whether it would leave everything in this space as it is, whatever it found."""
+        return False
+
     def __call__(self, task: Task) -> Outcome:
         """What is left of ``task.space``, with the seconds it took; a function of the task but for these.
 
@@ -88,6 +92,12 @@ class WarmStart(ABC):
     @abstractmethod
     def look(self, task: Task) -> Outcome:
         """The same without the seconds."""
+
+
+def contested(space: SearchSpace, cell: str) -> Tensor:
+    """The candidates of edges that have more than one ``(edges, operations)``, which alone leave anything to choose."""
+    candidates = space.candidates(cell)
+    return candidates & (candidates.sum(dim=1, keepdim=True) > 1)
 
 
 def dropped(before: Allowed, after: Allowed) -> dict[str, list[tuple[int, int]]]:

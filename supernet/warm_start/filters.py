@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from search_spaces.space import SearchSpace
 from supernet.estimators.base import Task
 from supernet.warm_start.alphas import check_kappa, from_scores
-from supernet.warm_start.base import Effort, Outcome, WarmStart
+from supernet.warm_start.base import Effort, Outcome, WarmStart, contested, dropped
 from supernet.warm_start.pruning import Pruning
+
+log = logging.getLogger("supernet")
 
 
 class OperationFilter(WarmStart):
@@ -42,6 +46,15 @@ class OperationFilter(WarmStart):
         """See `WarmStart.check`."""
         self.pruning.check(task.space)
 
+    def idle(self, space: SearchSpace) -> bool:
+        """See `WarmStart.idle`."""
+        pairs = {cell: contested(space, cell) for cell in space.edges}
+        if not any(bool(table.any()) for table in pairs.values()):
+            return True
+        zeros = {cell: torch.zeros(table.shape).masked_fill(~table, torch.nan) for cell, table in pairs.items()}
+        left = self.pruning(space, zeros)
+        return not self.kappa and not any(dropped(space.allowed, left.allowed).values())
+
     @abstractmethod
     def scores(self, task: Task) -> tuple[dict[str, Tensor], Effort]:
         """For each cell type the scores ``(edges, operations)``, NaN where there is none; and what they have cost."""
@@ -52,6 +65,9 @@ class OperationFilter(WarmStart):
 
     def look(self, task: Task) -> Outcome:
         """See `WarmStart.look`."""
+        if self.idle(task.space):
+            log.warning("there is nothing to drop in this space; no network was looked at")
+            return Outcome(task.space)
         scores, effort = self.scores(task)
         space = self.pruning(task.space, scores)
         return Outcome(space, scores, self.start(scores, space) if self.kappa else None, effort)

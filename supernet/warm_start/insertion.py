@@ -6,6 +6,7 @@ edge's other operations, whatever stands on the other edges.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,12 +15,13 @@ from torch import Tensor
 
 from supernet import seeds
 from supernet.estimators.base import EstimatorFactory, Task
-from supernet.warm_start.base import Effort
+from supernet.warm_start.base import Effort, contested
 from supernet.warm_start.design import balanced
 from supernet.warm_start.filters import OperationFilter
 from supernet.warm_start.regression import effects, normal_scores
-from supernet.warm_start.scoring import check_estimator, check_workers, scored, thin
+from supernet.warm_start.scoring import check_channels, check_estimator, check_workers, scored, thin
 
+log = logging.getLogger("supernet")
 PER_PAIR = 5  # architectures for each pair of an edge and an operation: 150 on NAS-Bench-201
 
 
@@ -28,7 +30,8 @@ class Insertion(OperationFilter):
 
     Args:
         estimator: what scores architectures.
-        n_archs: how many; None for five for each pair of an edge and an operation, which is 150 on NAS-Bench-201.
+        n_archs: how many; None for five for each operation of an edge that has several, which is 150 on NAS-Bench-201.
+            With fewer than the edges have operations to choose from, effects are not told apart.
         channels: of the networks that are looked at, which are as short as the space allows; None for the space's own
             networks.
         workers: the most processes; None for all cores.
@@ -53,6 +56,7 @@ class Insertion(OperationFilter):
     ) -> None:
         super().__init__(drop, min_ops, protected, drop_unchosen, kappa)
         check_workers(workers)
+        check_channels(channels)
         if n_archs is not None and (not isinstance(n_archs, int) or n_archs < 2):
             raise ValueError(f"n_archs is {n_archs}: it must be a whole number, at least 2, or null")
         self.estimator = estimator
@@ -64,12 +68,21 @@ class Insertion(OperationFilter):
         """See `WarmStart.check`."""
         super().check(task)
         check_estimator(self.estimator, replace(task, space=thin(task.space, self.channels)))
+        most = max(int(task.space.candidates(cell).sum(dim=1).max()) for cell in task.space.edges)
+        if self.n_archs is not None and self.n_archs < most:
+            raise ValueError(
+                f"n_archs is {self.n_archs}, but there are edges with {most} operations, each of which must be seen"
+            )
 
     def scores(self, task: Task) -> tuple[dict[str, Tensor], Effort]:
         """See `OperationFilter.scores`."""
         generator = torch.Generator().manual_seed(seeds.derive(task.seed, seeds.WARM_START))
-        pairs = sum(int(task.space.candidates(cell).sum()) for cell in task.space.edges)
-        design = balanced(task.space, self.n_archs or PER_PAIR * pairs, generator)
+        pairs = [contested(task.space, cell) for cell in task.space.edges]
+        design = balanced(task.space, self.n_archs or PER_PAIR * sum(int(table.sum()) for table in pairs), generator)
+        free = sum(int(table.sum()) - int(table.any(dim=1).sum()) for table in pairs)
+        if len(design) <= free:
+            log.warning("%d architectures cannot tell %d effects of operations apart; use a larger n_archs, or null",
+                        len(design), free)  # fmt: skip
         values, effort = scored(
             self.estimator, replace(task, space=thin(task.space, self.channels)), design, self.workers
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.space import SearchSpace
-from supernet.warm_start.base import CUTTING
+from supernet.warm_start.base import CUTTING, contested
 
 LARGEST_DROP = 1 / 2
 
@@ -17,9 +17,11 @@ LARGEST_DROP = 1 / 2
 class Pruning:
     """Drops the operations of the lowest scores, never so many that an edge has no choice.
 
-    In each cell type the scored pairs of an edge and an operation are walked upwards. A pair is dropped while fewer
-    than ``floor(drop * pairs)`` are, unless its edge would keep fewer than ``min_ops`` operations that an architecture
-    may choose, or none that passes its input on: so no node is left without input. Pairs that are not scored stay.
+    In each cell type the scored pairs of an operation and an edge that has several are walked upwards. A pair is
+    dropped while fewer than ``floor(drop * pairs)`` are, unless its edge would keep fewer than ``min_ops`` operations
+    that an architecture may choose, or none that passes its input on: so no node is left without input. Pairs that are
+    not scored stay. Of a space with a `pool`, every drop of which takes architectures that have the operation
+    somewhere, at least half the architectures stay.
 
     Args:
         drop: the share of the scored pairs of a cell type that is dropped, at most one half.
@@ -32,7 +34,7 @@ class Pruning:
     def __init__(
         self, drop: float = 1 / 3, min_ops: int = 2, protected: Sequence[str] = (), drop_unchosen: bool = False
     ) -> None:
-        if not 0 <= drop <= LARGEST_DROP:
+        if not isinstance(drop, int | float) or not 0 <= drop <= LARGEST_DROP:
             raise ValueError(
                 f"drop is {drop}: it must be at least 0 and at most 1/2; dropping more loses the best architectures "
                 "with nearly every score"
@@ -41,7 +43,7 @@ class Pruning:
             raise ValueError(f"min_ops is {min_ops}: it must be a whole number, at least 1")
         self.drop = drop
         self.min_ops = min_ops
-        self.protected = frozenset([protected] if isinstance(protected, str) else protected)
+        self.protected = frozenset([protected] if isinstance(protected, str) else protected or ())
         self.drop_unchosen = drop_unchosen
 
     def check(self, space: SearchSpace) -> None:
@@ -53,23 +55,55 @@ class Pruning:
     def __call__(self, space: SearchSpace, scores: Mapping[str, Tensor]) -> SearchSpace:
         """What is left of a space, given ``(edges, operations)`` for each cell type; NaN is not scored."""
         self.check(space)
-        return space.restrict({cell: self._left(space, cell, table) for cell, table in scores.items()})
-
-    def _left(self, space: SearchSpace, cell: str, scores: Tensor) -> Tensor:
-        names = space.operations[cell]
-        left, candidates = space.allowed[cell].clone(), space.candidates(cell)
-        passing = torch.tensor([name not in CUTTING for name in names])
-        scored = (candidates & ~scores.isnan()).nonzero().tolist()
-        quota = math.floor(self.drop * len(scored))
-        for edge, operation in sorted(scored, key=lambda pair: float(scores[pair[0], pair[1]])):
-            if not quota:
-                break
-            kept = left[edge] & candidates[edge]
-            kept[operation] = False
-            lively = bool((kept & passing).any()) or not bool((candidates[edge] & passing).any())
-            if names[operation] not in self.protected and int(kept.sum()) >= self.min_ops and lively:
-                left[edge, operation] = False
-                quota -= 1
+        left = {cell: table.clone() for cell, table in space.allowed.items()}
+        pool = _Pool(space)
+        quota: dict[str, int] = {}
+        walk: list[tuple[float, str, int, int]] = []
+        for cell, table in scores.items():
+            pairs = contested(space, cell) & ~table.isnan()
+            order = table[pairs].argsort(stable=True)
+            quota[cell] = math.floor(self.drop * len(order) + 1e-9)
+            ranked = pairs.nonzero()[order].tolist()
+            walk += [(place / len(ranked), cell, edge, operation) for place, (edge, operation) in enumerate(ranked)]
+        for _, cell, edge, operation in sorted(walk, key=lambda step: step[0]):
+            if (
+                quota[cell]
+                and self._may_go(space, cell, left[cell][edge], edge, operation)
+                and pool.spares(cell, edge, operation)
+            ):
+                left[cell][edge, operation] = False
+                quota[cell] -= 1
         if self.drop_unchosen:
-            left &= candidates | ~candidates.any(dim=1, keepdim=True)
-        return left
+            for cell, table in left.items():
+                candidates = space.candidates(cell)
+                table &= candidates | ~candidates.any(dim=1, keepdim=True)
+        return space.restrict(left)
+
+    def _may_go(self, space: SearchSpace, cell: str, left: Tensor, edge: int, operation: int) -> bool:
+        """Whether an edge, which has these left ``(operations,)``, can do without an operation."""
+        names, candidates = space.operations[cell], space.candidates(cell)[edge]
+        passing = torch.tensor([name not in CUTTING for name in names])
+        kept = left & candidates
+        kept[operation] = False
+        lively = bool((kept & passing).any()) or not bool((candidates & passing).any())
+        return names[operation] not in self.protected and int(kept.sum()) >= self.min_ops and lively
+
+
+class _Pool:
+    """The architectures of a space that are listed, if any; at least half of them stay."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        pool = space.pool or ()
+        tables = [one.one_hot(space.operations, torch.bool) for one in pool]
+        self.has = {cell: torch.stack([table[cell] for table in tables]) for cell in space.edges if tables}
+        self.left = torch.ones(len(pool), dtype=torch.bool)
+
+    def spares(self, cell: str, edge: int, operation: int) -> bool:
+        """Whether enough are without this operation; those that have it are gone then."""
+        if not self.has:
+            return True
+        without = self.left & ~self.has[cell][:, edge, operation]
+        enough = 2 * int(without.sum()) >= len(without)
+        if enough:
+            self.left = without
+        return enough

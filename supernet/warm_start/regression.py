@@ -28,7 +28,9 @@ def normal_scores(values: Tensor) -> Tensor:
 def effects(
     space: SearchSpace, architectures: Sequence[Architecture], values: Tensor, ridge: float = RIDGE
 ) -> dict[str, Tensor]:
-    """For each cell type the effect of each candidate ``(edges, operations)``, NaN for what is none, in float64.
+    """For each cell type the effect of each candidate ``(edges, operations)``, in float64.
+
+    What is no candidate, or none of the architectures has, is NaN.
 
     The ridge regression ``min_b |y - Xb|^2 + ridge |b|^2`` of the centred values on the indicators of (cell type, edge,
     operation); of each edge the mean over its candidates is subtracted, because an edge's operations can only be
@@ -53,6 +55,7 @@ def effects(
     target = values.double() - values.double().mean()
     normal = indicators.T @ indicators + ridge * torch.eye(len(position), dtype=torch.float64)
     solution = torch.linalg.solve(normal, indicators.T @ target)
+    solution[~(indicators > 0).any(dim=0)] = torch.nan
     found = {}
     for cell in space.edges:
         table = torch.full(space.allowed[cell].shape, torch.nan, dtype=torch.float64)

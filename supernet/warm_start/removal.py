@@ -11,15 +11,14 @@ from scipy import stats
 from torch import Tensor
 
 from search_spaces.architecture import DROPPED, Architecture
-from search_spaces.space import SearchSpace
 from supernet import seeds
 from supernet.estimators.base import EstimatorFactory, Measured, Task
 from supernet.estimators.proxies.base import Proxy
 from supernet.estimators.supernets import Mixed, uniform
 from supernet.samples import Samples
-from supernet.warm_start.base import Effort
+from supernet.warm_start.base import Effort, contested
 from supernet.warm_start.filters import OperationFilter
-from supernet.warm_start.scoring import check_workers, scored, thin
+from supernet.warm_start.scoring import check_channels, check_workers, scored, thin
 
 
 class Removal(OperationFilter):
@@ -54,6 +53,7 @@ class Removal(OperationFilter):
     ) -> None:
         super().__init__(drop, min_ops, protected, drop_unchosen, kappa)
         check_workers(workers)
+        check_channels(channels)
         if not isinstance(n_seeds, int) or n_seeds < 1:
             raise ValueError(f"n_seeds is {n_seeds}: it must be a whole number, at least 1")
         self.estimator = estimator
@@ -64,7 +64,7 @@ class Removal(OperationFilter):
     def check(self, task: Task) -> None:
         """See `WarmStart.check`."""
         super().check(task)
-        estimator = self.estimator(task)
+        estimator = self.estimator(replace(task, space=thin(task.space, self.channels)))
         if not isinstance(estimator, Proxy):
             raise ValueError(f"{type(estimator).__name__} cannot look at a supernet; choose a training-free score")
 
@@ -72,7 +72,7 @@ class Removal(OperationFilter):
         """See `OperationFilter.scores`."""
         space = thin(task.space, self.channels)
         whole = Architecture.of({cell: [DROPPED] * len(edges) for cell, edges in space.edges.items()})
-        pairs = {cell: _contested(space, cell) for cell in space.edges}
+        pairs = {cell: contested(space, cell).nonzero().tolist() for cell in space.edges}
         without = [whole.replace(cell, edge, operation) for cell in pairs for edge, operation in pairs[cell]]
         factory = functools.partial(Without, factory=self.estimator)
         losses, total = [], Effort()
@@ -127,9 +127,3 @@ def reseeded(task: Task, number: int) -> Task:
     """The task with another seed for weights, noise and the choice of images."""
     seed, old = seeds.derive(task.seed, seeds.WARM_START, number), task.samples
     return replace(task, seed=seed, samples=Samples(old.labels, old.load, old.image, old.num_classes, seed))
-
-
-def _contested(space: SearchSpace, cell: str) -> list[tuple[int, int]]:
-    """The candidates of edges that have more than one."""
-    candidates = space.candidates(cell)
-    return [(e, o) for e, o in (candidates & (candidates.sum(dim=1, keepdim=True) > 1)).nonzero().tolist()]

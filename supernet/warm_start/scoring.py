@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -19,11 +20,19 @@ from supernet.evaluation.measuring import measured as measured_by
 from supernet.warm_start.base import Effort
 from supernet.warm_start.passes import counted
 
+log = logging.getLogger("supernet")
+
 
 def check_workers(workers: int | None) -> None:
     """Raise ValueError for a number of workers that makes no sense."""
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise ValueError(f"workers is {workers}: it must be a whole number, at least 1, or null for all cores")
+
+
+def check_channels(channels: int | None) -> None:
+    """Raise ValueError for networks of a width that makes no sense."""
+    if channels is not None and (not isinstance(channels, int) or channels < 1):
+        raise ValueError(f"channels is {channels}: it must be a whole number, at least 1, or null for the space's own")
 
 
 def most_workers(workers: int | None, task: Task) -> int | None:
@@ -49,12 +58,23 @@ def thin(space: SearchSpace, channels: int | None) -> SearchSpace:
 def scored(
     factory: EstimatorFactory, task: Task, architectures: Sequence[Architecture], workers: int | None = None
 ) -> tuple[Tensor, Effort]:
-    """The scores ``(architectures,)``, in float64, and what they have cost; equal architectures are measured once."""
+    """The scores ``(architectures,)``, in float64, and what they have cost; equal architectures are measured once.
+
+    Raises ValueError where there are several and their scores tell none from another.
+    """
     different = list(dict.fromkeys(architectures))
     table, effort = measured(factory, task, different, workers)
     place = {architecture: index for index, architecture in enumerate(different)}
     rows = [place[architecture] for architecture in architectures]
-    return check_estimator(factory, task).combine(table[rows]), effort
+    values = check_estimator(factory, task).combine(table[rows])
+    lost, several = int((~table.isfinite()).any(dim=1).sum()), len(different) > 1
+    if several and lost == len(different):
+        raise ValueError(f"none of {lost} networks has a finite score; choose another estimator")
+    if several and bool((values == values[0]).all()):
+        raise ValueError(f"all {len(different)} networks have the same score; choose another estimator")
+    if lost:
+        log.warning("%d of %d networks have no finite score and rank last", lost, len(different))
+    return values, effort
 
 
 def measured(

@@ -58,7 +58,8 @@ class Proxy(Measured):
             count = len(task.samples.labels)
             raise ValueError(
                 f"batch_size is {batch_size}, but there are {count} images; give the estimator a batch_size of at most "
-                f"{count}, as in estimator.batch_size={count} or selection.estimator.batch_size={count}"
+                f"{count}: estimator.batch_size={count}, selection.estimator.batch_size={count}, or "
+                f"warm_start.estimator.batch_size={count}"
             )
         self.task = task
         self.batch_size = batch_size

@@ -78,7 +78,7 @@ def test_networks_are_thin_and_short():
             sizes[self.space.channels, self.space.cells_per_stage] = True
             return super().measurements(architecture)
 
-    insertion(functools.partial(Sizes, unit="parameters"), n_archs=4, channels=8)(task(NASBench201(channels=16)))
+    insertion(functools.partial(Sizes, unit="parameters"), n_archs=5, channels=8)(task(NASBench201(channels=16)))
     assert list(sizes) == [(8, 1)]
 
 
@@ -104,9 +104,50 @@ def test_what_is_disconnected_ranks_last():
     assert scores[1].argmin() == 2
 
 
+def test_too_few_architectures_are_told_of_and_what_none_of_them_has_stays(caplog):
+    outcome = insertion(n_archs=24)(task())
+    assert "24 architectures cannot tell 24 effects of operations apart" in caplog.text
+    caplog.clear()
+    insertion(n_archs=25)(task())
+    assert not caplog.text
+    seen = SMALL.restrict(pool=[SMALL.parse(text) for text in POOL])
+    outcome = insertion(drop=0.5, min_ops=1)(task(seen))
+    assert outcome.scores["cell"][1:].isnan().sum(dim=1).tolist() == [4] * 5
+    assert outcome.space.allowed["cell"][0].sum() == 4  # one of the two that are seen
+    assert outcome.space.allowed["cell"][1:].all()
+
+
+POOL = [f"|{name}~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|none~2|" for name in ("none", "nor_conv_1x1")]
+
+
+def test_where_nothing_can_go_no_network_is_looked_at(caplog):
+    allowed = torch.zeros_like(SMALL.allowed["cell"])
+    allowed[:, 2:4] = True
+    pairs = SMALL.restrict({"cell": allowed})
+    assert insertion().idle(pairs)
+    assert not insertion(kappa=0.1).idle(pairs)
+    assert not insertion(min_ops=1).idle(pairs)
+    assert insertion(kappa=0.1).idle(SMALL.restrict({"cell": allowed & (torch.arange(5) > 2)}))
+    outcome = insertion()(task(pairs))
+    assert outcome.space is pairs
+    assert outcome.effort.networks == 0
+    assert "no network was looked at" in caplog.text
+
+
+def test_without_a_number_there_are_five_for_each_operation_of_an_edge_that_has_several():
+    allowed = SMALL.allowed["cell"].clone()
+    allowed[:4, [0, 1, 2, 4]] = False
+    left = SMALL.restrict({"cell": allowed})
+    assert 2 <= insertion(GradNormOfFew)(task(left)).effort.networks <= 25  # different ones of 50
+
+
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="n_archs"):
+    with pytest.raises(ValueError, match="n_archs is 1: it must be a whole number"):
         insertion(n_archs=1)
+    with pytest.raises(ValueError, match="n_archs is 4, but there are edges with 5 operations"):
+        insertion(n_archs=4).check(task())
+    with pytest.raises(ValueError, match=r"channels is 4.0: it must be a whole number"):
+        insertion(channels=4.0)
     with pytest.raises(ValueError, match="workers"):
         insertion(workers=0)
     with pytest.raises(ValueError, match="Together scores architectures only together"):

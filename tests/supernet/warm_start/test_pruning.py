@@ -82,6 +82,38 @@ def test_what_is_not_scored_stays_unless_it_is_told_to_go():
     assert len(gone(SPACE, left)) == 10  # of the 20 that are scored
 
 
+def test_edges_without_a_choice_do_not_count():
+    allowed = SPACE.allowed["cell"].clone()
+    allowed[:3, :4] = False  # 15 pairs of edges with a choice are left
+    smaller = SPACE.restrict({"cell": allowed})
+    left = Pruning(0.5, min_ops=1)(smaller, random(smaller))
+    assert len(gone(smaller, left)) == 7
+    assert left.allowed["cell"][:3].equal(allowed[:3])
+
+
+@pytest.mark.parametrize("space", [SPACE, DARTS()], ids=lambda space: space.name)
+def test_at_least_half_of_a_pool_stays(space):
+    drawn = list(filter(space.is_valid, space.sample(60, torch.Generator().manual_seed(0))))
+    pooled = space.restrict(pool=drawn)
+    scores = random(space)
+    left = Pruning(1 / 3)(pooled, scores)
+    assert len(drawn) / 2 <= len(left.pool) < len(drawn)
+    # The worst that may go without them is gone, of each cell type.
+    for cell, table in scores.items():
+        assert gone(space, left, cell)
+        worst = min(map(float, table[~table.isnan()]))
+        assert not left.allowed[cell][table == worst].any()
+
+
+def test_without_a_pool_the_cell_types_are_walked_as_if_each_were_alone():
+    space = DARTS()
+    scores = random(space)
+    both = Pruning(1 / 3)(space, scores)
+    for cell, table in scores.items():
+        alone = Pruning(1 / 3)(space, {cell: table})
+        assert both.allowed[cell].equal(alone.allowed[cell])
+
+
 def test_protected_operations_stay_and_others_go_in_their_place():
     scores = torch.zeros(6, 5)
     scores[:, 1] = -1.0
@@ -100,7 +132,9 @@ def test_what_was_ruled_out_before_does_not_come_back():
     assert left.allowed["cell"][0].tolist() == [False, False, False, True, True]
 
 
-@pytest.mark.parametrize("arguments", [{"drop": 0.51}, {"drop": -0.1}, {"min_ops": 0}, {"min_ops": 1.5}])
+@pytest.mark.parametrize(
+    "arguments", [{"drop": 0.51}, {"drop": -0.1}, {"drop": "abc"}, {"min_ops": 0}, {"min_ops": 1.5}]
+)
 def test_settings_that_make_no_sense_are_refused(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         Pruning(**arguments)

@@ -86,15 +86,31 @@ def test_ranks_are_those_among_all_that_are_scored_together():
     assert sorted(values.tolist()) == [0, 1, 2, 3, 4, 5]
 
 
-def test_what_is_no_number_passes_through():
-    class Infinite(Measured):
-        def __init__(self, task):
-            pass
+class Given(Measured):
+    """Scores that are known beforehand."""
 
-        def measurements(self, architecture):
-            return (-math.inf,)
+    def __init__(self, task, *values):
+        self.values = iter(values)
 
-    assert scored(Infinite, task(), architectures(2), 1)[0].tolist() == [-math.inf, -math.inf]
+    def measurements(self, architecture):
+        return (next(self.values),)
+
+
+def test_what_is_no_number_passes_through_and_is_told_of(caplog):
+    values = scored(lambda task: Given(task, -math.inf, 3.0), task(), architectures(2), 1)[0]
+    assert values.tolist() == [-math.inf, 3.0]
+    assert "1 of 2 networks have no finite score and rank last" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [((-math.inf, math.nan, math.inf), "none of 3 networks has a finite score"), ((2.0, 2.0, 2.0), "all 3 networks")],
+)
+def test_scores_that_say_nothing_are_refused_where_there_is_a_choice(values, message):
+    with pytest.raises(ValueError, match=message):
+        scored(lambda task: Given(task, *values), task(), architectures(3), 1)
+    one = architectures(1)
+    assert len(scored(lambda task: Given(task, *values), task(), [*one, *one], 1)[0]) == 2
 
 
 def test_networks_are_thin_and_short():
