@@ -16,7 +16,7 @@ from supernet.callbacks.monitoring import writer
 from supernet.callbacks.progressive import Progressive
 from supernet.callbacks.stages import Stages
 from supernet.drawing import to_array
-from supernet.errors import UserError
+from supernet.errors import SettingsError, UserError
 from supernet.estimators.base import Task
 from supernet.evaluation.workers import MeasuringError
 from supernet.files import write_atomically
@@ -40,12 +40,18 @@ def check(
         check_pool("warm start", "warm_start=architectures, which says where the alphas start", selection, trainer)
     if warm_start.moves_alphas and not relaxation.learns:
         raise UserError(
-            f"{type(relaxation).__name__} learns no alphas that a warm start could move; use warm_start.kappa=0"
+            f"{type(relaxation).__name__} learns no alphas that a warm start could move; use warm_start.kappa=0, and a "
+            "share of the operations to drop, as in warm_start.drop=0.3"
         )
     try:
         warm_start.check(task)
     except (TypeError, ValueError) as error:
         raise UserError(f"warm_start: {error}") from error
+    if warm_start.idle(task.space):
+        raise UserError(
+            f"this warm start would drop nothing of {task.space.name}, whatever it found; use a larger "
+            "warm_start.drop, warm_start.min_ops=1 where edges have two operations, or warm_start=none"
+        )
 
 
 def check_pool(what: str, instead: str, selection: Selection | None, trainer: pl.Trainer) -> None:
@@ -84,12 +90,12 @@ def begin(warm_start: WarmStart, task: Task, run: Run, trainer: pl.Trainer, modu
         name = str(run.cfg.choices.warm_start)
         log.info("warm start %s: looking at untrained networks", name)
         try:
-            outcome = warm_start(task)
-        except (ValueError, MeasuringError) as error:
+            with run.interruptible("the warm start begins anew"):
+                outcome = warm_start(task)
+        except ValueError as error:
+            raise SettingsError(f"warm_start: {error}") from error
+        except MeasuringError as error:
             raise UserError(f"warm_start: {error}") from error
-        except KeyboardInterrupt as error:
-            log.error("interrupted; the warm start begins anew with resume=%s", run.shown)
-            raise SystemExit(130) from error
         record.save(run.folder, task.space, outcome, name, settings(run.cfg.warm_start))
         log.info("warm start %s: %s", name, summary(task.space, outcome))
     if outcome.space.pool is not None:  # the supernet has no operation that no architecture has

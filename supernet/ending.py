@@ -103,7 +103,8 @@ def choose(selection: Selection, module: SearchModule, images: Images, run: Run)
             (run.folder / name).unlink(missing_ok=True)
     earlier = sum(recorded_seconds(run.folder / name) for name in RECORDS)
     start = time.perf_counter()
-    selected = selection.select(module, images)
+    with run.interruptible():
+        selected = selection.select(module, images)
     seconds = earlier + time.perf_counter() - start
     return replace(selected, metrics={**selected.metrics, SECONDS: seconds})
 

@@ -21,7 +21,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from supernet.errors import UserError
+from supernet.errors import SettingsError, UserError
 from supernet.failures import forget_failure, record_failure
 from supernet.files import shown
 from supernet.jobs import OtherJobError, taken_up
@@ -170,7 +170,7 @@ def _guarded(task: Task, debugging: bool, result: Callable[[Path], float | None]
                 record_failure(folder, error)
             if debugging or not single or (message := explain(error, HydraConfig.get().job.config_name or "")) is None:
                 raise
-            _fail(message, None if cfg.get("resume") else folder)
+            _fail(message, None if cfg.get("resume") or isinstance(error, SettingsError) else folder)
         forget_failure(folder)
         if single:
             _remove_if_unused(folder)  # of a process that trains in the folder of another

@@ -74,13 +74,13 @@ class Requests:
         self.signal: int | None = None
         self._before = others or {number: signal.getsignal(number) for number in SIGNALS}
 
-    def listen(self) -> None:
-        """From now on; only a process's main thread can."""
+    def listen(self, at_once: bool = False) -> None:
+        """From now on; only a process's main thread can. ``at_once``: the first one interrupts, as Ctrl-C does."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
             if number != signal.SIGUSR2 or callable(self._before[number]):
-                signal.signal(number, self._note)
+                signal.signal(number, self._interrupt if at_once else self._note)
 
     def ignore(self) -> None:
         """Put back what was there before."""
@@ -96,6 +96,11 @@ class Requests:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        first, self.signal = self.signal is None, number
+        if first:
+            raise KeyboardInterrupt
 
 
 def job_to_requeue(number: int, environment: Mapping[str, str], now: float) -> str | None:

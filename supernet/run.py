@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +27,7 @@ from supernet.compose import CONFIG, build, read_config, save_config, settled
 from supernet.data.modules import ImageData, SearchData
 from supernet.errors import UserError
 from supernet.files import shown
-from supernet.preemption import PreemptedError, requeued
+from supernet.preemption import PreemptedError, Requests, requeued
 from supernet.strategies.launching import Order, meeting_point, run_workers
 from supernet.strategies.places import ALONE, Places, places
 from supernet.strategies.replicated import Replicated
@@ -172,6 +174,29 @@ class Run:
         except (TypeError, ValueError) as error:
             raise UserError(f"an optimizer or its scheduler cannot be built: {error}") from error
         save_config(self.cfg, self.folder)
+
+    @contextmanager
+    def interruptible(self, again: str = "what was done is saved") -> Iterator[None]:
+        """For work before or after the training: whoever asks it to end, by Ctrl-C or a signal, is obeyed at once.
+
+        ``again`` says what becomes of it in a resumed run.
+        """
+        requests = Requests()
+        requests.listen(at_once=True)
+        try:
+            yield
+        except BaseException as error:  # whatever the interruption has led to
+            if requests.signal is not None:
+                asked = requests.preempted()
+                log.error("%s; %s, go on with resume=%s", asked, again, self.shown)
+                asked.hand_over(self.folder)
+                raise SystemExit(asked.status) from error
+            if isinstance(error, KeyboardInterrupt):
+                log.error("interrupted; %s, go on with resume=%s", again, self.shown)
+                raise SystemExit(130) from error
+            raise
+        finally:
+            requests.ignore()
 
     def fit(self, trainer: pl.Trainer, module: pl.LightningModule, data: ImageData) -> None:
         """Save the configuration (see `prepare`), then train from the checkpoint or from the start.

@@ -13,7 +13,7 @@ from search_spaces.space import SearchSpace
 from supernet.beginning import check_pool, settings, show
 from supernet.benchmarks.base import Benchmark
 from supernet.callbacks.monitoring import writer
-from supernet.errors import UserError
+from supernet.errors import SettingsError, UserError
 from supernet.estimators.base import Task
 from supernet.evaluation.choosing import LISTED
 from supernet.evaluation.workers import MeasuringError
@@ -61,12 +61,12 @@ def begin(
         name = str(run.cfg.choices.shrinkage)
         log.info("shrinkage %s: looking at architectures", name)
         try:
-            outcome = shrinkage(task)
-        except (ValueError, MeasuringError) as error:
+            with run.interruptible():
+                outcome = shrinkage(task)
+        except ValueError as error:
+            raise SettingsError(f"shrinkage: {error}") from error
+        except MeasuringError as error:
             raise UserError(f"shrinkage: {error}") from error
-        except KeyboardInterrupt as error:
-            log.error("interrupted; go on with resume=%s", run.shown)
-            raise SystemExit(130) from error
         found = report(task.space, outcome.space, known(task.space, benchmark))
         record.save(run.folder, task.space, outcome, name, settings(run.cfg.shrinkage), found)
         log.info("shrinkage %s: %s", name, summary(task.space, outcome, benchmark))

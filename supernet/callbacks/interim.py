@@ -87,6 +87,11 @@ class Interim(pl.callbacks.Checkpoint):
         if averages.any_of(self._requests.signal is not None) and not last:
             raise self._requests.preempted()
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen no longer: what follows has its own answer to signals."""
+        if trainer.world_size == 1:  # else nothing follows in this process
+            self._requests.ignore()
+
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
 
 import pytest
 import torch
@@ -131,7 +133,30 @@ def test_ctrl_c_in_the_filter_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr("supernet.warm_start.insertion.scored", interrupt)
     assert run(monkeypatch, main, *QUIET, *FILTER, f"hydra.run.dir={tmp_path / 'run'}") == 130
-    assert f"resume={tmp_path / 'run'}" in capsys.readouterr().out
+    assert f"interrupted; the warm start begins anew, go on with resume={tmp_path / 'run'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_asked_to_end_in_the_filter_it_ends_at_once_and_says_so(number, tmp_path, monkeypatch, capsys):
+    def ask(*arguments):
+        os.kill(os.getpid(), number)
+        raise AssertionError("it went on")
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr("supernet.warm_start.insertion.scored", ask)
+    assert run(monkeypatch, main, *QUIET, *FILTER, f"hydra.run.dir={tmp_path / 'run'}") == 128 + number
+    expected = f"asked to end by {number.name}; the warm start begins anew, go on with resume={tmp_path / 'run'}"
+    assert expected in capsys.readouterr().out
+    assert signal.getsignal(number) == before
+
+
+def test_what_a_resumed_search_would_find_again_is_not_recommended(tmp_path, monkeypatch, capsys):
+    def refuse(self, task):
+        raise ValueError("no")
+
+    monkeypatch.setattr("supernet.warm_start.controls.Random.look", refuse)
+    assert run(monkeypatch, main, *QUIET, "warm_start=random", f"hydra.run.dir={tmp_path / 'run'}") == 1
+    assert capsys.readouterr().err.endswith("error: warm_start: no\n")
 
 
 def test_a_damaged_file_stops_a_resumed_search(tmp_path, monkeypatch, capsys):
@@ -146,6 +171,15 @@ def test_a_damaged_file_stops_a_resumed_search(tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (("warm_start=random", "warm_start.drop=0.6"), "drop is 0.6: it must be at least 0 and at most 1/2"),
+        (("warm_start=random", "warm_start.drop=many"), "drop is many: it must be at least 0 and at most 1/2"),
+        (("warm_start=random", "warm_start.drop=0.01"), "this warm start would drop nothing of nasbench201"),
+        (
+            ("warm_start=random", "warm_start.min_ops=5"),
+            "drop nothing of nasbench201, whatever it found; use a larger warm_start.drop, warm_start.min_ops=1",
+        ),
+        ((*FILTER, "warm_start.n_archs=4"), "n_archs is 4, but there are edges with 5 operations"),
+        ((*FILTER, "warm_start.channels=2.5"), "channels is 2.5: it must be a whole number"),
+        (("warm_start=kernel_removal", "warm_start.channels=0"), "channels is 0: it must be a whole number"),
         (("warm_start=random", "warm_start.protected=[skip]"), "there are none, skip_connect, nor_conv_1x1"),
         (
             ("warm_start=random", "warm_start.kappa=0.5", "relaxation=uniform", "selection=evolution"),
