@@ -245,7 +245,8 @@ def _explain_override(error: Exception, config: str) -> str:
             f"{group}: this command has no such group; where another group has one it is chosen by {group}@<where>=, "
             "as in estimator@selection.estimator=naswot with selection=sample"
         )
-    if group != unknown[1] and (CONF / group).is_dir() and not any(key.startswith(f"{group}.") for key in keys):
+    strange = unknown[1] in keys or not any(key.startswith(f"{group}.") for key in keys)  # keys are of the defaults
+    if group != unknown[1] and (CONF / group).is_dir() and strange:
         options = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
         return f"{unknown[1]}: the chosen {group} has no such setting; there are {group}={options}"
     near = difflib.get_close_matches(unknown[1], keys, n=3, cutoff=0.6)

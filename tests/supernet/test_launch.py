@@ -17,6 +17,10 @@ SEARCH = [
     (("relaxtion=dirichlet",), r"relaxtion: no such setting; did you mean relaxation"),
     (("relaxation=dirchlet",), r"relaxation=dirchlet: no such choice; did you mean dirichlet\? there are dirichlet"),
     (("formulation.lambda_trian=1",), r"formulation.lambda_trian: the chosen formulation has no such setting; there"),
+    (
+        ("search_space=darts", "search_space.cells_per_stage=3"),
+        r"cells_per_stage: the chosen search_space has no such se",
+    ),
     (("relaxation=dirichlet", "relaxation.anchor=l3"), r"relaxation: anchor is 'l3': it must be 'l2' or 'kl'"),
     (("epohcs=3",), r"epohcs: no such setting; did you mean epochs"),
     (("epochs=0",), r"epochs=0 trains no supernet .* use epochs=1 or more, or a selection that needs no training"),
