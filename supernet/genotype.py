@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,7 +35,7 @@ class Genotype:
         search_space: the name of the search space's configuration file.
         architecture: the space's own text for it.
         arguments: the constructor arguments of the space that was searched.
-        metrics: what was measured at the end of the search.
+        metrics: what was measured at the end of the search; in the file null stands for what is not finite.
         choices: which file of each configuration group was used.
         versions: of Python and of the packages.
         git_revision: of this framework's checkout, None in an installed copy.
@@ -52,7 +54,8 @@ class Genotype:
     def save(self, folder: Path) -> Path:
         """Write ``genotype.json`` in this folder, atomically."""
         path = folder / FILE
-        write_atomically(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n")
+        content = _finite({"format": FORMAT, **asdict(self)})
+        write_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
         return path
 
     @classmethod
@@ -77,7 +80,22 @@ class Genotype:
         for name, kind in kinds.items():
             if not isinstance(content.get(name), kind):  # type: ignore[arg-type]
                 raise UserError(f"{path} is no genotype: {name!r} is missing or of the wrong type")
+        content["metrics"] = numbers(content["metrics"])
         return cls(**{f.name: content[f.name] for f in fields(cls)})
+
+
+def numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a file, with nan where it has null."""
+    return {name: math.nan if value is None else value for name, value in metrics.items()}
+
+
+def _finite(content: Any) -> Any:
+    """The same with None for numbers that are not finite, which JSON does not have."""
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def resolve(text: str) -> Genotype | str:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from supernet.failures import read_failure
+from supernet.genotype import numbers
 
 JOB = "job.json"
 """In the folder of a sweep's job: what was changed for it. Hydra's own record is rewritten when the job goes on."""
@@ -118,7 +119,7 @@ def _result(run: Path) -> tuple[str, dict[str, float]] | None:
     genotype, metrics = run / "genotype.json", run / "metrics.json"
     if genotype.is_file():
         content = json.loads(genotype.read_text())
-        objective, found = str(content["config"]["objective"]), _numbers(content["metrics"])
+        objective, found = str(content["config"]["objective"]), _numbers(numbers(content["metrics"]))
     elif metrics.is_file():
         objective, found = "test_accuracy", _numbers(json.loads(metrics.read_text()))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from search_spaces.architecture import Architecture
 from supernet import seeds
 from supernet.data.images import Images
 from supernet.data.sampling import samples
+from supernet.errors import UserError
 from supernet.estimators.base import Task
 from supernet.modules.search import SearchModule
 from supernet.searchers.history import at_least as at_least
@@ -85,6 +87,12 @@ def prepare(module: SearchModule, images: Images) -> torch.Generator:
 def task_of(module: SearchModule, images: Images) -> Task:
     """What a search without training scores architectures for: the module's space, the training half, its seed."""
     return Task(module.space, samples(images, module.seed), module.seed, images.device)
+
+
+def require_finite(scores: Sequence[float]) -> None:
+    """Raise `UserError` where not one score is finite, so that none of the architectures is better than another."""
+    if not any(map(math.isfinite, scores)):
+        raise UserError(f"not one of {len(scores):,} architectures has a finite score; use another estimator")
 
 
 def watched(items: Sequence[T], description: str) -> Iterable[T]:

@@ -21,7 +21,7 @@ from supernet.evaluation.scores import Measurement, Scores, columns
 from supernet.evaluation.workers import MeasuringError
 from supernet.files import shown
 from supernet.searchers.history import Score, comparable
-from supernet.selection.base import SCORE, SCORES, Selected, at_least, bar
+from supernet.selection.base import SCORE, SCORES, Selected, at_least, bar, require_finite
 from supernet.selection.front import FRONT, Cheap
 from supernet.selection.pictures import best_so_far, draw_history
 from supernet.warm_start.scoring import check_estimator
@@ -128,10 +128,14 @@ class Ledger:
         return lambda architectures: cheap.fitness(architectures, self.scores(architectures))
 
     def finish(self, architectures: Sequence[Architecture]) -> Selected:
-        """Complete ``scores.csv``, draw what was found, and choose the architecture with the best score."""
+        """Complete ``scores.csv``, draw what was found, and choose the architecture with the best score.
+
+        Raises `UserError` where no score is finite.
+        """
         folder, scores = self.objectives.folder, self.scores(architectures)
         texts = [self.task.space.format(architecture) for architecture in architectures]
         self._file.finish(texts, [self._known[architecture] for architecture in architectures], scores)
+        require_finite(scores)
         pictures = {HISTORY: draw_history(scores)}
         save(pictures[HISTORY], folder / f"{HISTORY}.png")
         if self.cheap is not None:

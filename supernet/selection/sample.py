@@ -19,7 +19,7 @@ from supernet.evaluation.choosing import LISTED, drawn
 from supernet.evaluation.scoring import one_by_one, together
 from supernet.modules.search import SearchModule
 from supernet.searchers.history import Accept, comparable
-from supernet.selection.base import SCORE, Selected, Selection, at_least, prepare, task_of
+from supernet.selection.base import SCORE, Selected, Selection, at_least, prepare, require_finite, task_of
 from supernet.selection.front import FRONT, Cheap
 
 
@@ -57,7 +57,10 @@ class Sample:
         accepting(self.constraint, task)
 
     def ranked(self, task: Task) -> list[tuple[Architecture, float]]:
-        """The architectures with their scores, the best first, of equals the one drawn first."""
+        """The architectures with their scores, the best first, of equals the one drawn first.
+
+        Raises `UserError` where no score is finite.
+        """
         accept = accepting(self.constraint, task)
         architectures = valid_sample(task.space, self.n_archs, seeds.derive(task.seed, seeds.SELECTION), accept)
         estimator = self.estimator(task)
@@ -65,6 +68,7 @@ class Sample:
             scores, _ = one_by_one(self.estimator, estimator, task, architectures, self.folder, self.workers)
         else:
             scores, _ = together(estimator, task, architectures, self.folder)
+        require_finite(scores)
         pairs = zip(architectures, scores, strict=True)
         return sorted(pairs, key=lambda pair: -comparable(pair[1]))
 

@@ -22,7 +22,19 @@ from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.proxies.base import Proxy
 from supernet.estimators.supernets import Mixed, uniform
 from supernet.modules.search import SearchModule
-from supernet.selection.base import CANDIDATES, SCORE, SCORES, Selected, Selection, at_least, prepare, task_of, watched
+from supernet.searchers.history import comparable
+from supernet.selection.base import (
+    CANDIDATES,
+    SCORE,
+    SCORES,
+    Selected,
+    Selection,
+    at_least,
+    prepare,
+    require_finite,
+    task_of,
+    watched,
+)
 from supernet.selection.decisions import decide
 from supernet.selection.journal import Journal
 from supernet.selection.pruning import restricted, without_none
@@ -105,7 +117,8 @@ class ZeroCostPerturbation(Selection):
         alone.batches = self.validation_batches
         candidates = Journal(self.folder / CANDIDATES, ("arch",), ("score",))
         scores = {one: candidates((space.format(one),), functools.partial(_score, alone, one))[0] for one in proposed}
-        best = max(scores, key=lambda one: scores[one])
+        require_finite(list(scores.values()))
+        best = max(scores, key=lambda one: comparable(scores[one]))
         return Selected(best, {SCORE: scores[best]})
 
     def _proxy(self, task: Task) -> Proxy:

@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import math
 
 import pytest
 
@@ -77,3 +79,20 @@ def test_versions_and_revision_are_recorded():
     assert {"python", "torch", "pytorch-lightning", "supernet"} <= set(versions())
     revision = git_revision()
     assert revision is None or len(revision.rstrip("+")) == 40
+
+
+def test_what_is_not_finite_is_null_in_the_file_and_not_a_number_when_it_is_read(tmp_path):
+    metrics = {"a": math.inf, "b": -math.inf, "c": math.nan, "d": 0.5}
+    path = dataclasses.replace(GENOTYPE, metrics=metrics, config={"bounds": [math.inf, 1]}).save(tmp_path)
+    written = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert written["metrics"] == {"a": None, "b": None, "c": None, "d": 0.5}
+    assert written["config"] == {"bounds": [None, 1]}
+    found = Genotype.load(path).metrics
+    assert found.pop("d") == 0.5
+    assert all(map(math.isnan, found.values()))
+
+
+def test_older_files_with_infinite_numbers_are_read(tmp_path):
+    path = GENOTYPE.save(tmp_path)
+    path.write_text(path.read_text().replace("1.5", "-Infinity"))
+    assert Genotype.load(path).metrics == {"seconds": -math.inf}

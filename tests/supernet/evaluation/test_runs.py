@@ -66,3 +66,11 @@ def test_runs_are_called_by_what_differs():
     ]  # fmt: skip
     assert distinct([["estimator=a"], ["estimator=a"]]) == ["run 0", "run 1"]
     assert distinct([["estimator=a", "seed=0"]]) == ["estimator=a seed=0"]
+
+
+def test_a_search_whose_objective_is_not_finite_has_finished(tmp_path):
+    run = search_run(tmp_path / "0", value=0.5)
+    (run / "genotype.json").write_text('{"metrics": {"a": null}, "config": {"objective": "a"}}')
+    found = outcome(run)
+    assert found.state == "finished"
+    assert math.isnan(found.value)

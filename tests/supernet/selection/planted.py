@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -37,6 +38,13 @@ class Ranked(Convolutions):
 
     def combine(self, measurements: Tensor) -> Tensor:
         return measurements[:, 0].argsort().argsort().double() / len(measurements)
+
+
+class Scoreless(Convolutions):
+    """No architecture has a finite score."""
+
+    def measurements(self, architecture) -> tuple[float, ...]:
+        return (-math.inf if architecture[CELL][0] else math.nan,)
 
 
 class OfMixture(Proxy):

@@ -1,6 +1,10 @@
+import math
+
+import pytest
 import torch
 
-from supernet.selection.base import prepare, watched
+from supernet.errors import UserError
+from supernet.selection.base import prepare, require_finite, watched
 from tests.supernet.searches import images, module
 
 
@@ -26,3 +30,9 @@ def test_choices_and_noise_are_a_function_of_the_seed():
 def test_a_progress_bar_leaves_nothing_in_a_pipe(capfd):
     assert list(watched([1, 2, 3], "counting")) == [1, 2, 3]
     assert capfd.readouterr() == ("", "")
+
+
+def test_one_finite_score_is_enough_to_choose_by():
+    require_finite([math.nan, -math.inf, 0.0])
+    with pytest.raises(UserError, match="not one of 3 architectures has a finite score"):
+        require_finite([math.nan, -math.inf, math.inf])

@@ -11,7 +11,7 @@ from supernet.estimators.cost import Cost
 from supernet.selection.base import task_of
 from supernet.selection.ledger import Ledger, Objectives, accepting
 from tests.supernet.searches import SPACE, images, module
-from tests.supernet.selection.planted import CONV, Convolutions, Ranked
+from tests.supernet.selection.planted import CONV, Convolutions, Ranked, Scoreless
 from tests.supernet.selection.test_sample import Together
 
 TASK = task_of(module(), images())
@@ -114,3 +114,10 @@ def test_objectives_that_do_not_fit_are_refused_before_any_work(tmp_path):
     with pytest.raises(ValueError, match="workers"):
         Objectives(tmp_path, Convolutions, workers=-1)
     assert accepting({}, TASK) is None
+
+
+def test_where_no_score_is_finite_nothing_is_found(tmp_path):
+    made = ledger(tmp_path, Scoreless)
+    scored(made, FEW)
+    with pytest.raises(UserError, match=f"not one of {len(FEW)} architectures has a finite score"):
+        made.finish(FEW)

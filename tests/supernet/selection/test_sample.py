@@ -13,7 +13,7 @@ from supernet.estimators.cost import Cost
 from supernet.selection.base import task_of
 from supernet.selection.sample import Sample, SampleSelection, valid_sample
 from tests.supernet.searches import SPACE, images, module
-from tests.supernet.selection.planted import CONV, Convolutions
+from tests.supernet.selection.planted import CONV, Convolutions, Scoreless
 
 
 class Together(Estimator):
@@ -109,3 +109,9 @@ def test_a_constraint_is_respected_and_with_a_cost_the_front_is_written(tmp_path
         SampleSelection(tmp_path, Convolutions, constraint=functools.partial(Constraint, cost=cost, most=1)).check(
             task_of(module(), images())
         )
+
+
+def test_where_no_score_is_finite_nothing_is_found(tmp_path):
+    with pytest.raises(UserError, match="not one of 40 architectures has a finite score; use another estimator"):
+        select(tmp_path, estimator=Scoreless)
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 41

@@ -10,7 +10,7 @@ from supernet.errors import UserError
 from supernet.selection.short_training import ShortTrainingSelection
 from supernet.selection.training import accuracy, train
 from tests.supernet.searches import SPACE, images, module
-from tests.supernet.selection.planted import CONV, Convolutions
+from tests.supernet.selection.planted import CONV, Convolutions, Scoreless
 
 COSINE = functools.partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=1)
 SETTINGS = {"n_archs": 30, "keep": 3, "epochs": 1, "workers": 1}
@@ -71,3 +71,10 @@ def test_a_batch_larger_than_the_training_half_is_refused(tmp_path):
 def test_settings_without_sense_are_refused(tmp_path, settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         ShortTrainingSelection(tmp_path, Convolutions, COSINE, **settings)
+
+
+def test_nothing_is_trained_where_no_score_is_finite(tmp_path):
+    selection = ShortTrainingSelection(tmp_path, Scoreless, COSINE, **SETTINGS)
+    with pytest.raises(UserError, match="not one of 30 architectures has a finite score"):
+        selection.select(module(), images())
+    assert not (tmp_path / "candidates.csv").exists()

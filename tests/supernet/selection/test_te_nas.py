@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from search_spaces.nasbench201 import CELL
+from supernet.errors import UserError
 from supernet.estimators.proxies.linear_regions import LinearRegions
 from supernet.estimators.proxies.ntk_condition import NTKCondition
 from supernet.selection.base import task_of
@@ -125,3 +126,9 @@ def test_settings_without_sense_are_refused(tmp_path):
         PruningSelection(tmp_path, {})
     with pytest.raises(ValueError, match="convolutions cannot look at a supernet"):
         PruningSelection(tmp_path, {"convolutions": Convolutions}).check(task_of(module(), images()))
+
+
+@pytest.mark.usefixtures("without_networks")
+def test_where_what_is_left_has_no_finite_score_nothing_is_found(tmp_path):
+    with pytest.raises(UserError, match="no finite score; use other estimators"):
+        select(tmp_path, {"worth": planted(lambda weights: -math.inf)})

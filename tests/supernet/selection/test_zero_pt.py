@@ -7,6 +7,7 @@ import torch
 from search_spaces.architecture import DROPPED, Architecture
 from search_spaces.nasbench201 import CELL, NASBench201
 from supernet import seeds
+from supernet.errors import UserError
 from supernet.estimators.proxies.knas import KNAS
 from supernet.selection.base import task_of
 from supernet.selection.undecided import UNDECIDED
@@ -26,6 +27,21 @@ def select(folder, function, space=SPACE, seed=0, seen=None, **settings):
     estimator = functools.partial(OfMixture, function=function, seen=seen)
     selection = ZeroCostPerturbation(folder, estimator, **({"orders": 1, "validation_batches": 1} | settings))
     return selection.select(module(space=space, seed=seed), images())
+
+
+def two_choices():
+    """A convolution or a skip on two edges a and b, and the score ``sum V[i, j] a_i b_j``, V = [[5, 4], [1, 7]]."""
+    allowed = {CELL: torch.zeros(6, 5, dtype=torch.bool)}
+    allowed[CELL][:, SKIP] = True
+    allowed[CELL][[0, 5], CONV] = True
+    values = torch.tensor([[5.0, 4.0], [1.0, 7.0]])
+
+    def score(weights):
+        return float(
+            weights[CELL][0, [CONV, SKIP]].double() @ values.double() @ weights[CELL][5, [CONV, SKIP]].double()
+        )
+
+    return SPACE.restrict(allowed), score
 
 
 def read(folder, name):
@@ -92,21 +108,12 @@ def test_two_edges_are_decided_as_worked_by_hand(tmp_path):
 
 @pytest.mark.usefixtures("without_networks")
 def test_of_several_orders_the_best_proposal_is_kept_and_equal_states_are_measured_once(tmp_path):
-    """The score is ``sum V[i, j] a_i b_j`` for edges a and b with operations c and s, V = [[5, 4], [1, 7]].
+    """Of `two_choices`, with operations c and s.
 
     The edge that is decided first takes the row or column with the larger sum, the other one the larger entry in it: a
     first leads to c and c with 5, b first to s and s with 7.
     """
-    allowed = {CELL: torch.zeros(6, 5, dtype=torch.bool)}
-    allowed[CELL][:, SKIP] = True
-    allowed[CELL][[0, 5], CONV] = True
-    space, values = SPACE.restrict(allowed), torch.tensor([[5.0, 4.0], [1.0, 7.0]])
-
-    def score(weights):
-        return float(
-            weights[CELL][0, [CONV, SKIP]].double() @ values.double() @ weights[CELL][5, [CONV, SKIP]].double()
-        )
-
+    space, score = two_choices()
     selected = select(tmp_path, score, space, orders=6)
     found = {space.parse(row["arch"])[CELL]: float(row["score"]) for row in read(tmp_path, "candidates.csv")}
     assert found == {(CONV, SKIP, SKIP, SKIP, SKIP, CONV): 5, (SKIP,) * 6: 7}
@@ -216,3 +223,18 @@ def test_the_pool_of_a_space_is_never_left_not_even_for_none(tmp_path):
         SPACE.parse(f"|none~0|+|{name}~0|none~1|+|skip_connect~0|none~1|{name}~2|") for name in ("nor_conv_3x3", "none")
     ]
     assert select(tmp_path, total(worth(SPACE)), SPACE.restrict(pool=pool)).architecture in pool
+
+
+@pytest.mark.usefixtures("without_networks")
+def test_where_no_proposal_has_a_finite_score_nothing_is_found(tmp_path):
+    with pytest.raises(UserError, match="not one of 1 architectures has a finite score"):
+        select(tmp_path, lambda weights: float("nan"))
+
+
+@pytest.mark.usefixtures("without_networks")
+def test_a_proposal_whose_score_is_not_a_number_is_worse_than_any_other(tmp_path):
+    """As in the example of several orders: both skips would score 7."""
+    space, score = two_choices()
+    selected = select(tmp_path, lambda w: float("nan") if score(w) == 7 else score(w), space, orders=6)
+    assert len(read(tmp_path, "candidates.csv")) == 2
+    assert selected.metrics["selection/score"] == 5
