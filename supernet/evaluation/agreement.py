@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from supernet.drawing import INK, PALETTE
@@ -19,6 +20,7 @@ Scale = Literal["linear", "log", "rank"]
 HEAVY = 40.0  # a range of so many interquartile ranges is too wide for a linear axis
 CROWD = 2000  # so many dots would hide each other
 ERRORS = (0.1, 0.2, 0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90)
+LEAST = 0.05  # smaller errors are drawn as this one
 RHO = "\N{GREEK SMALL LETTER RHO}"
 
 
@@ -28,7 +30,7 @@ def draw_agreement(
     """Each architecture by score and accuracy, and how its rank by one depends on that by the other.
 
     Accuracies are drawn by the logarithm of the error, which gives the good ones room. Scores without a finite value
-    stand at the edge.
+    stand at the left edge, those of plus infinity at the right one.
 
     Args:
         scores: ``(architectures,)``, higher is better.
@@ -70,21 +72,22 @@ def _scatter(ax: Axes, scores: Floats, accuracies: Floats, costs: Floats) -> Non
         ax.xaxis.set_major_formatter("{x:g}")
     low, high = _limits(shown, scale)
     if not finite.all():
-        edges = np.where(scores[~finite] > 0, high, low)
-        ax.scatter(edges, _height(accuracies)[~finite], marker="<", s=22, color=OVER,
-                   linewidths=0, alpha=0.5, clip_on=False, label=f"no finite score: {(~finite).sum():,}")  # fmt: skip
+        largest = scores == np.inf
+        edges = (("<", low, ~finite & ~largest, "no finite score"), (">", high, largest, "an infinite score"))
+        for marker, edge, these, name in edges:
+            if these.any():
+                ax.scatter(np.full(these.sum(), edge), _height(accuracies)[these], marker=marker, s=22, color=OVER,
+                           linewidths=0, alpha=0.5, clip_on=False, label=f"{name}: {these.sum():,}")  # fmt: skip
         ax.legend(loc="upper left", fontsize=9, frameon=False, labelcolor=INK)
     ax.set_xlim(low, high)
-    errors = [error for error in ERRORS if _height(100 - error) >= ax.get_ylim()[0]]
-    errors = [error for error in errors if _height(100 - error) <= ax.get_ylim()[1]]
-    errors = _apart(errors, ax.get_ylim())
-    ax.set_yticks([float(_height(100 - error)) for error in errors], [f"{100 - error:g}" for error in errors])
+    ticks = _ticks(*ax.get_ylim())
+    ax.set_yticks([float(_height(tick)) for tick in ticks], [f"{tick:g}" for tick in ticks])
     ax.set_xlabel({"linear": "score", "log": "score", "rank": "place by score, the best on the right"}[scale])
     ax.set_ylabel("accuracy [%]")
     clean(ax)
-    ticks = (np.geomspace if norm else np.linspace)(*drawn.get_clim(), 5).tolist()
+    colours = (np.geomspace if norm else np.linspace)(*drawn.get_clim(), 5).tolist()
     bar = ax.figure.colorbar(drawn, ax=ax, pad=0.02, fraction=0.05)
-    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks], minor=False)
+    bar.set_ticks(colours, labels=[f"{colour:.3g}" for colour in colours], minor=False)
     bar.ax.minorticks_off()
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, labelcolor=INK)
@@ -130,15 +133,23 @@ def axis_scale(scores: Floats) -> Scale:
 
 
 def _height(accuracies: ArrayLike) -> Floats:
-    return -np.log10(np.clip(100.0 - np.asarray(accuracies, dtype=np.float64), 0.05, None))
+    return -np.log10(np.clip(100.0 - np.asarray(accuracies, dtype=np.float64), LEAST, None))
 
 
-def _apart(errors: Sequence[float], limits: tuple[float, float]) -> list[float]:
-    """Of the ticks those that are not too near to the one below."""
+def _ticks(low: float, high: float) -> list[float]:
+    """The accuracies to name on an axis between these heights, none too near to the one below.
+
+    They have round errors, or where few of those are between the ends they are round themselves.
+    """
+    found: Sequence[float] = [100 - error for error in reversed(ERRORS) if low <= _height(100 - error) <= high]
+    if len(found) < 3:
+        ends = (100 - 10**-low, min(100 - 10**-high, 100 - LEAST))
+        found = np.round(MaxNLocator(6, min_n_ticks=3).tick_values(*ends), 6).tolist()
+        found = [tick for tick in found if ends[0] <= tick <= ends[1]]
     kept: list[float] = []
-    for error in sorted(errors, reverse=True):
-        if not kept or _height(100 - error) - _height(100 - kept[-1]) > 0.045 * (limits[1] - limits[0]):
-            kept.append(error)
+    for tick in found:
+        if not kept or _height(tick) - _height(kept[-1]) > 0.045 * (high - low):
+            kept.append(tick)
     return kept
 
 
