@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -47,3 +48,22 @@ def open_text(path: Path) -> Iterator[TextIO]:
             yield file
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is no text in UTF-8: save it as that") from error
+
+
+def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """The lines of a user's csv file, by number, with what they have in some columns; blank ones are passed over.
+
+    Raises `UserError` that names the line where it is no such file.
+    """
+    with open_text(path) as file:
+        reader = csv.DictReader((line if line.strip() else "\n" for line in file), skipinitialspace=True, restval="")
+        try:
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            for name in columns:
+                if name not in reader.fieldnames:
+                    there = ", ".join(map(repr, reader.fieldnames)) or "none"
+                    raise UserError(f"{path} has no column `{name}`; its columns, separated by commas, are {there}")
+            for row in reader:
+                yield reader.reader.line_num, {name: row[name] for name in columns}
+        except csv.Error as error:
+            raise UserError(f"{path}, line {reader.reader.line_num}: {error}") from error

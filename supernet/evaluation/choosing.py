@@ -14,7 +14,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.errors import ArchitectureError
 from search_spaces.space import SearchSpace
 from supernet.errors import UserError
-from supernet.files import open_text, write_atomically
+from supernet.files import read_table, write_atomically
 
 Filter = Literal["none", "valid", "no_dangling"]
 """Every architecture; those whose output depends on the input; those without operations that lead nowhere."""
@@ -101,15 +101,11 @@ def read(text: str, space: SearchSpace) -> list[Architecture]:
             f"architectures={text}: {absent}give a number of at least 2, `all`, or a csv file with a column `arch`"
         )
     found = []
-    with open_text(path) as file:
-        reader = csv.DictReader(file)
-        if "arch" not in (reader.fieldnames or ()):
-            raise UserError(f"{path} has no column `arch`; its columns are {reader.fieldnames}")
-        for row in reader:
-            try:
-                found.append(space.parse(row["arch"] or ""))  # None in a line that is too short
-            except ArchitectureError as error:
-                raise UserError(f"{path}, line {reader.line_num}: {error}") from error
+    for line, row in read_table(path, ["arch"]):
+        try:
+            found.append(space.parse(row["arch"]))
+        except ArchitectureError as error:
+            raise UserError(f"{path}, line {line}: {error}") from error
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from supernet.errors import UserError
 from supernet.estimators.base import Task
 from supernet.estimators.features.base import Features, Table
 from supernet.estimators.features.measured import signed_log
-from supernet.files import open_text
+from supernet.files import read_table
 
 
 class Known(Features):
@@ -79,23 +78,17 @@ def read_column(path: Path, column: str, space: SearchSpace) -> dict[Architectur
     if not path.is_file():
         raise UserError(f"{path}: there is no such file; give a csv file with columns arch and {column}")
     found: dict[Architecture, float] = {}
-    with open_text(path) as file:
-        reader = csv.DictReader(file)
-        if not {"arch", column} <= set(reader.fieldnames or ()):
-            raise UserError(
-                f"{path} needs columns arch and {column}; it has {', '.join(reader.fieldnames or ['none'])}"
-            )
-        for row in reader:
-            where = f"{path}, line {reader.line_num}"
-            try:
-                architecture, number = space.parse(row["arch"] or ""), float(row[column] or "")
-            except ArchitectureError as error:
-                raise UserError(f"{where}: {error}") from error
-            except ValueError as error:
-                raise UserError(f"{where}: {column} is {row[column]!r}, not a number") from error
-            if math.isnan(number):
-                raise UserError(f"{where}: {column} is {row[column]!r}, not a number")
-            if found.get(architecture, number) != number:
-                raise UserError(f"{where}: {row['arch']} has a second, other {column}")
-            found[architecture] = number
+    for line, row in read_table(path, ["arch", column]):
+        where = f"{path}, line {line}"
+        try:
+            architecture, number = space.parse(row["arch"]), float(row[column])
+        except ArchitectureError as error:
+            raise UserError(f"{where}: {error}") from error
+        except ValueError as error:
+            raise UserError(f"{where}: {column} is {row[column]!r}, not a number") from error
+        if math.isnan(number):
+            raise UserError(f"{where}: {column} is {row[column]!r}, not a number")
+        if found.get(architecture, number) != number:
+            raise UserError(f"{where}: {row['arch']} has a second, other {column}")
+        found[architecture] = number
     return found

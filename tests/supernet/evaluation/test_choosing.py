@@ -82,7 +82,8 @@ def test_a_file_is_read_back_each_architecture_once_and_filtered(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ("a,b\n1,2\n", "has no column `arch`"), ("arch\n|none~0|\n", "line 2: "), ("arch\n", "names 0 architectures"),
+    ("a,b\n1,2\n", "has no column `arch`"), ("arch\n\n|none~0|\n", "line 3: "), ("arch\n", "names 0 architectures"),
+    (f'arch\n"{"x" * 200_000}"\n', "archs.csv, line 2: field larger than field limit"),
 ])  # fmt: skip
 def test_a_file_that_does_not_fit_is_refused(content, message, tmp_path):
     (tmp_path / "archs.csv").write_text(content)

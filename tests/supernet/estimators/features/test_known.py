@@ -39,12 +39,12 @@ def test_scores_of_several_files_are_features(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("arch,accuracy\n", "needs columns arch and score"),
-        ("", "it has none"),
+        ("arch,accuracy\n", "has no column `score`; its columns, separated by commas, are .arch., .accuracy."),
+        ("", "has no column `arch`; .* are none"),
         ("arch,score\nnonsense,1\n", "line 2"),
         (f"arch,score\n{SMALL.format(ONE)},much\n", "line 2: score is 'much'"),
         (f"arch,score\n{SMALL.format(ONE)},1\n{SMALL.format(ONE)},2\n", "line 3.*second, other"),
-        (f"arch,score\n{SMALL.format(ONE)}\n", "line 2: score is None"),
+        (f"arch,score\n{SMALL.format(ONE)}\n", "line 2: score is ''"),
         (f"arch,score\n{SMALL.format(ONE)},nan\n", "line 2: score is 'nan', not a number"),
     ],
 )
