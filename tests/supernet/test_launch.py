@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from supernet import evaluate, fit, latency, search, train
-from supernet.launch import explain, known_keys
+from supernet.launch import explain, known_keys, launch
 from tests.commands import QUIET, TINY, run
 
 GOOD = "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|"
@@ -162,6 +162,31 @@ def test_no_space_left_in_the_middle_of_a_run_keeps_what_there_is(monkeypatch, c
     line = complains(monkeypatch, capsys, search.main, *QUIET, f"log_dir={tmp_path}")
     assert "no space left" in line
     assert "go on with resume=" in line
+
+
+def given(monkeypatch, folder, *arguments) -> list:
+    """What the command line sets, in a single run or each of a sweep."""
+    seen: list = []
+    folders = (f"hydra.run.dir={folder}", f"hydra.sweep.dir={folder}")
+    run(monkeypatch, lambda: launch(seen.append, "evaluate"), *arguments, "estimator=latency", *folders)
+    return seen
+
+
+@pytest.mark.parametrize("name", ["my file (1).csv", "a,b.csv", "a=b.csv", "ä.csv", "1.5.csv", "run [2]", "c.csv", "2"])
+def test_paths_are_taken_as_they_are(name, monkeypatch, tmp_path):
+    settings = (f"architectures=c/{name}", f"estimator.path=c/{name}")
+    (cfg,) = given(monkeypatch, tmp_path, *settings)
+    assert cfg.architectures == cfg.estimator.path == f"c/{name}"
+
+
+def test_numbers_and_what_is_left_out_are_no_paths(monkeypatch, tmp_path):
+    (cfg,) = given(monkeypatch, tmp_path / "a", "architectures=40", "estimator.path=null")
+    assert cfg.architectures == 40
+    assert cfg.estimator.path is None
+    (cfg,) = given(monkeypatch, tmp_path / "b", "architectures=all")
+    assert cfg.architectures == "all"
+    several = given(monkeypatch, tmp_path / "c", "-m", "architectures=40,all,c/archs.csv")
+    assert [cfg.architectures for cfg in several] == [40, "all", "c/archs.csv"]
 
 
 def test_known_keys_are_dotted_and_hide_what_is_internal():
