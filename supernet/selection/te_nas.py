@@ -47,7 +47,7 @@ class PruningSelection(Selection):
         folder: of the run; ``scores.csv`` has every score, and a resumed search measures none of them again.
         estimators: training-free scores by name, the more important first.
         number: how many operations an edge loses in a round.
-        repeats: how many initialisations.
+        repeats: how many initialisations, which take the place of the estimators' own.
     """
 
     respects_pool = True
@@ -107,6 +107,7 @@ class PruningSelection(Selection):
             estimator = factory(task)
             if not isinstance(estimator, Proxy):
                 raise ValueError(f"{name} cannot look at a supernet; choose a training-free score")
+            estimator.inits = 1
             found.append(estimator)
         return found
 

@@ -25,6 +25,15 @@ SEARCH = [
     (("epohcs=3",), r"epohcs: no such setting; did you mean epochs"),
     (("epochs=0",), r"epochs=0 trains no supernet .* use epochs=1 or more, or a selection that needs no training"),
     (("epochs=many",), r"epochs=many: it must be a whole number"),
+    (
+        (
+            "experiment=te_nas",
+            "epochs=0",
+            "selection.estimators.ntk_condition.batch_size=8",
+            "estimator@selection.estimators.linear_regions=parameters",
+        ),
+        r"selection: linear_regions cannot look at a supernet; choose a training-free score",
+    ),
     (("seed=-1",), r"seed=-1: it must be"),
     (("clip=-1",), r"clip=-1: it must be a number, at least 0"),
     (("clip=abc",), r"clip=abc: it must be a number"),

@@ -78,6 +78,19 @@ def test_before_and_after_have_the_same_weights_and_every_repetition_others(tmp_
         torch.testing.assert_close(shares, alive / alive.sum(dim=1, keepdim=True))
 
 
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_a_supernet_is_looked_at_once_for_each_repeat_whatever_the_estimator_would_do(tmp_path, repeats):
+    seen = []
+
+    class Often(OfMixture):
+        def __init__(self, task):
+            super().__init__(task, total(worth(SPACE)), seen)
+            self.inits = 3
+
+    select(tmp_path, {"worth": Often}, repeats=repeats, number=3)
+    assert len(seen) == repeats * (24 + 1 + 1)
+
+
 def test_a_resumed_search_goes_on_with_the_same_decisions(tmp_path, monkeypatch):
     calls = []
 
