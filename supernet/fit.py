@@ -28,10 +28,10 @@ from supernet.evaluation.choosing import accepting, chosen, read, write
 from supernet.evaluation.features import measure
 from supernet.evaluation.fitting import Predictions, cross_validated, predictions
 from supernet.evaluation.measuring import one_thread
+from supernet.evaluation.progress import watched
 from supernet.evaluation.workers import MeasuringError
 from supernet.files import shown
 from supernet.launch import launch
-from supernet.selection.base import bar
 from supernet.selection.journal import Journal
 from supernet.selection.training import brief_accuracy
 
@@ -179,17 +179,15 @@ def train(cfg: DictConfig, space: SearchSpace, images: Images, device: torch.dev
     journal = Journal(folder / TRAININGS, ("arch",), ("accuracy",))
     log.info("training %d networks for %d epochs each", len(architectures), cfg.epochs)
     accuracies = []
-    with bar(len(architectures), "training") as advance:
-        for number, one in enumerate(architectures, start=1):
-            text = space.format(one)
-            measure_one = functools.partial(
-                brief_accuracy, space, one, images, optimizer, scheduler, cfg.epochs, cfg.clip,
-                seeds.derive(cfg.seed, seeds.WEIGHTS),
-            )  # fmt: skip
-            (share,) = journal((text,), lambda run=measure_one: (run(),))  # type: ignore[misc]
-            log.info("%d of %d: %.2f %%, %s", number, len(architectures), 100 * share, text)
-            accuracies.append(100 * share)
-            advance()
+    for number, one in enumerate(watched(architectures, "training"), start=1):
+        text = space.format(one)
+        measure_one = functools.partial(
+            brief_accuracy, space, one, images, optimizer, scheduler, cfg.epochs, cfg.clip,
+            seeds.derive(cfg.seed, seeds.WEIGHTS),
+        )  # fmt: skip
+        (share,) = journal((text,), lambda run=measure_one: (run(),))  # type: ignore[misc]
+        log.info("%d of %d: %.2f %%, %s", number, len(architectures), 100 * share, text)
+        accuracies.append(100 * share)
     write_trained(folder / TRAINED, architectures, accuracies, space)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import torch
 from matplotlib.figure import Figure
-from rich.console import Console
-from rich.progress import Progress, track
 
 from search_spaces.architecture import Architecture
 from supernet import seeds
@@ -22,8 +19,6 @@ from supernet.errors import UserError
 from supernet.estimators.base import Task
 from supernet.modules.search import SearchModule
 from supernet.searchers.history import at_least as at_least
-
-T = TypeVar("T")
 
 RECORDS = SCORES, CANDIDATES = "scores.csv", "candidates.csv"
 """The files in a run's folder where selections write what they measure, with a column of seconds."""
@@ -93,18 +88,3 @@ def require_finite(scores: Sequence[float]) -> None:
     """Raise `UserError` where not one score is finite, so that none of the architectures is better than another."""
     if not any(map(math.isfinite, scores)):
         raise UserError(f"not one of {len(scores):,} architectures has a finite score; use another estimator")
-
-
-def watched(items: Sequence[T], description: str) -> Iterable[T]:
-    """The items, with a progress bar on a terminal's error stream while they last."""
-    console = Console(stderr=True)
-    return track(items, description=description, console=console, transient=True, disable=not console.is_terminal)
-
-
-@contextlib.contextmanager
-def bar(total: int, description: str) -> Iterator[Callable[[], None]]:
-    """A progress bar on a terminal's error stream, and what advances it by one."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        line = progress.add_task(description, total=total)
-        yield lambda: progress.advance(line)

@@ -18,10 +18,11 @@ from supernet.data.loading import Batch
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.constraint import ConstraintFactory, accepting
 from supernet.estimators.one_shot import OneShot
+from supernet.evaluation.progress import watched
 from supernet.modules.search import SearchModule
 from supernet.searchers.evolution import check, evolve
 from supernet.searchers.history import comparable
-from supernet.selection.base import ACCURACY, Selected, Selection, prepare, task_of, watched
+from supernet.selection.base import ACCURACY, Selected, Selection, prepare, task_of
 from supernet.selection.front import FRONT, Cheap
 
 log = logging.getLogger("supernet")

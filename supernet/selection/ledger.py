@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,12 @@ from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.constraint import ConstraintFactory, accepting
 from supernet.evaluation.figures import save
 from supernet.evaluation.measuring import measured
+from supernet.evaluation.progress import Progress
 from supernet.evaluation.scores import Measurement, Scores, columns
 from supernet.evaluation.workers import MeasuringError
 from supernet.files import shown
 from supernet.searchers.history import Score, comparable
-from supernet.selection.base import SCORE, SCORES, Selected, at_least, bar, require_finite
+from supernet.selection.base import SCORE, SCORES, Selected, at_least, require_finite
 from supernet.selection.front import FRONT, Cheap
 from supernet.selection.pictures import best_so_far, draw_history
 from supernet.warm_start.scoring import check_estimator
@@ -77,13 +78,13 @@ class Ledger:
         self._file = Scores(objectives.folder / SCORES, columns(self.estimator))
         self._written = self._file.read()
         self._known: dict[Architecture, Measurement] = {}
-        self._advance: Callable[[], None] = lambda: None
+        self._progress = Progress(0)
 
     @contextlib.contextmanager
     def searching(self, budget: int, title: str) -> Iterator[None]:
-        """While a search goes on: the file is open, and a progress bar on a terminal shows how far it is."""
+        """While a search goes on: the file is open, and it is shown how far the search is."""
         try:
-            with self._file, bar(budget, title) as self._advance:
+            with self._file, Progress(budget, title=title) as self._progress:
                 yield
         except (KeyboardInterrupt, MeasuringError) as error:
             folder = shown(self.objectives.folder)
@@ -98,14 +99,14 @@ class Ledger:
         for architecture, line in zip(architectures, texts, strict=True):
             if line in self._written:
                 self._known[architecture] = self._written[line]
-                self._advance()
+                self._progress.skip()
         new = [(index, one) for index, one in enumerate(architectures) if one not in self._known]
         found = measured(self.objectives.estimator, self.estimator, self.task, new, self.objectives.workers)
         with closing(found):
             for index, measurement in found:
                 self._known[architectures[index]] = measurement
                 self._file.append(texts[index], measurement)
-                self._advance()
+                self._progress.advance()
         return self.scores(architectures)
 
     def scores(self, architectures: Sequence[Architecture]) -> list[float]:

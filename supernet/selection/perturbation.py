@@ -11,8 +11,9 @@ import itertools
 
 from search_spaces.architecture import Architecture
 from supernet.data.images import Images
+from supernet.evaluation.progress import watched
 from supernet.modules.search import SearchModule
-from supernet.selection.base import Selected, Selection, prepare, watched
+from supernet.selection.base import Selected, Selection, prepare
 from supernet.selection.decisions import decide
 from supernet.selection.partial import PartialSupernet
 
@@ -57,5 +58,5 @@ class PerturbationSelection(Selection):
             for epoch in itertools.islice(epochs, self.tune_epochs):
                 supernet.tune(images.batches("train", epoch, shuffle=True, augment=True, drop_last=True))
 
-        watch = functools.partial(watched, description="deciding")
+        watch = functools.partial(watched, title="deciding")
         return Selected(decide(module.space, accuracy, tune, generator, module.mixture(), watch))

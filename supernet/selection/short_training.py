@@ -18,6 +18,7 @@ from supernet import seeds
 from supernet.data.images import Images
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.constraint import ConstraintFactory
+from supernet.evaluation.progress import watched
 from supernet.modules.search import SearchModule
 from supernet.selection.base import (
     ACCURACY,
@@ -28,7 +29,6 @@ from supernet.selection.base import (
     at_least,
     prepare,
     task_of,
-    watched,
 )
 from supernet.selection.journal import Journal
 from supernet.selection.sample import Sample

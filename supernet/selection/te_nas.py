@@ -21,9 +21,10 @@ from supernet.errors import UserError
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.proxies.base import Proxy
 from supernet.estimators.supernets import uniform
+from supernet.evaluation.progress import watched
 from supernet.modules.search import SearchModule
 from supernet.samples import Samples
-from supernet.selection.base import SCORES, Selected, Selection, at_least, prepare, task_of, watched
+from supernet.selection.base import SCORES, Selected, Selection, at_least, prepare, task_of
 from supernet.selection.journal import Journal, Values
 from supernet.selection.pruning import Removal, prune, without
 from supernet.selection.zero_pt import supernet_score
@@ -93,7 +94,7 @@ class PruningSelection(Selection):
             ]
             return [sum(column) / self.repeats for column in zip(*rows, strict=True)]
 
-        watch = functools.partial(watched, description="pruning")
+        watch = functools.partial(watched, title="pruning")
         found = prune(space, gains, self.number, watch)
         last = found.allowed(space.operations)
         final = torch.tensor([scores(last, None, repeat) for repeat in range(self.repeats)], dtype=torch.float64)

@@ -21,6 +21,7 @@ from supernet.data.images import Images
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.proxies.base import Proxy
 from supernet.estimators.supernets import Mixed, uniform
+from supernet.evaluation.progress import watched
 from supernet.modules.search import SearchModule
 from supernet.searchers.history import comparable
 from supernet.selection.base import (
@@ -33,7 +34,6 @@ from supernet.selection.base import (
     prepare,
     require_finite,
     task_of,
-    watched,
 )
 from supernet.selection.decisions import decide
 from supernet.selection.journal import Journal
@@ -109,7 +109,7 @@ class ZeroCostPerturbation(Selection):
 
         proposed: dict[Architecture, None] = {}
         for number in range(1, self.orders + 1):
-            watch = functools.partial(watched, description=f"order {number} of {self.orders}")
+            watch = functools.partial(watched, title=f"order {number} of {self.orders}")
             found = decide(space, quality, lambda partial: None, generator, uniform(space.allowed), watch)
             log.info("order %d of %d: %s", number, self.orders, space.format(found))
             proposed[found] = None

@@ -22,8 +22,6 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.progress import track
 from torch import Generator, Tensor, nn
 
 from search_spaces.architecture import DROPPED, Architecture
@@ -33,6 +31,7 @@ from search_spaces.space import SearchSpace
 from search_spaces.wiring import Group
 from supernet import seeds
 from supernet.estimators.base import Task
+from supernet.evaluation.progress import watched
 from supernet.shrinkage.base import Round, Shrinkage, Shrunk, whole
 from supernet.shrinkage.diversity import mean_distance
 from supernet.shrinkage.drawn import acceptable
@@ -106,7 +105,7 @@ class Angle(Shrinkage):
         before, scores, step = space, {}, 0
         for number in range(self.rounds):
             steps = range(step, step + self.steps)
-            self._train(supernet, before, task, _watched(steps, f"shrinkage, round {number + 1}"), generator)
+            self._train(supernet, before, task, watched(steps, f"shrinkage, round {number + 1}"), generator)
             step += self.steps
             turned = Turned(before, initial, supernet)
             sample = [one for one in before.sample(self.n_archs, generator) if before.is_valid(one)]
@@ -222,8 +221,3 @@ def _vectors(operation: nn.Module, copies: int) -> Tensor:
     """The weights of each copy ``(copies, weights)`` in float64, on the processor."""
     parts = [weight.detach().cpu().double().unflatten(0, (copies, -1)).flatten(1) for weight in operation.parameters()]
     return torch.cat([torch.zeros(copies, 0, dtype=torch.float64), *parts], dim=1)
-
-
-def _watched(steps: range, what: str) -> Iterator[int]:
-    console = Console(stderr=True)
-    return iter(track(steps, description=what, console=console, transient=True, disable=not console.is_terminal))

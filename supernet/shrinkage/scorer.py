@@ -10,13 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from search_spaces.architecture import Architecture
 from supernet.estimators.base import EstimatorFactory, Measured, Task
 from supernet.evaluation.measuring import Found, measured, one_thread
+from supernet.evaluation.progress import Progress
 from supernet.evaluation.scores import Measurement, Scores, columns
 from supernet.warm_start.base import Effort
 from supernet.warm_start.passes import counted
@@ -74,16 +73,13 @@ class Scorer:
         """Score those that are new; ``what`` is shown beside the progress. The file gets a line for each."""
         texts = {one: self.task.space.format(one) for one in architectures if one not in self._asked}
         new = [one for one, text in texts.items() if text not in self._known]
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            line = progress.add_task(what, total=len(new))
-            with self._file or nullcontext():
-                for number, found in self._found(new):
-                    text = texts[new[number]]
-                    self._known[text] = found
-                    if self._file is not None:
-                        self._file.append(text, found)
-                    progress.advance(line)
+        with Progress(len(new), title=what) as progress, self._file or nullcontext():
+            for number, found in self._found(new):
+                text = texts[new[number]]
+                self._known[text] = found
+                if self._file is not None:
+                    self._file.append(text, found)
+                progress.advance()
         self._asked |= {one: self._known[text] for one, text in texts.items()}
 
     def scores(self, architectures: Sequence[Architecture]) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from supernet.errors import UserError
-from supernet.selection.base import prepare, require_finite, watched
+from supernet.selection.base import prepare, require_finite
 from tests.supernet.searches import images, module
 
 
@@ -25,11 +25,6 @@ def test_choices_and_noise_are_a_function_of_the_seed():
 
     assert draws(1) == draws(1)
     assert draws(1) != draws(2)
-
-
-def test_a_progress_bar_leaves_nothing_in_a_pipe(capfd):
-    assert list(watched([1, 2, 3], "counting")) == [1, 2, 3]
-    assert capfd.readouterr() == ("", "")
 
 
 def test_one_finite_score_is_enough_to_choose_by():

@@ -121,3 +121,13 @@ def test_where_no_score_is_finite_nothing_is_found(tmp_path):
     scored(made, FEW)
     with pytest.raises(UserError, match=f"not one of {len(FEW)} architectures has a finite score"):
         made.finish(FEW)
+
+
+def test_without_a_terminal_a_line_says_how_far_the_search_is(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("supernet.evaluation.progress.EVERY", -1.0)
+    scored(ledger(tmp_path), FEW[:2])
+    with caplog.at_level("INFO", "supernet"):
+        scored(ledger(tmp_path), FEW[:3])
+    said = [record.message for record in caplog.records]
+    assert len(said) == 1  # for the third alone: the others were scored before
+    assert said[0].startswith(f"a search: 3 of {len(FEW)}, ")
