@@ -10,7 +10,6 @@ import functools
 import random
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -118,14 +117,16 @@ class NASBench201(SearchSpace):
             if choice != NONE
         )
 
-    def canonical(self, architecture: Architecture, mode: Literal["functional", "published"] = "functional") -> str:
-        """A text equal for equivalent architectures.
+    def canonical(self, architecture: Architecture) -> str:
+        """See `SearchSpace.canonical`: sums are flattened through skips and zeros removed (4,930 classes)."""
+        return _functional(architecture, self.operations[CELL])
 
-        ``functional``: equal functions, with sums flattened through skips and zeros removed (4,930 classes).
-        ``published``: the benchmark's own rule, with its quirks (6,466 classes; Dong and Yang, 2020).
+    def published_class(self, architecture: Architecture) -> str:
+        """A text equal for what the benchmark's own rule takes for one (6,466 classes; Dong and Yang, 2020).
+
+        It misses some equalities: sums are not flattened, and zeros are left among their addends.
         """
-        names = self.operations[CELL]
-        return _functional(architecture, names) if mode == "functional" else _published(architecture, names)
+        return _published(architecture, self.operations[CELL])
 
 
 def _incoming(architecture: Architecture, node: int) -> list[tuple[int, int]]:

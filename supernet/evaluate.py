@@ -20,6 +20,7 @@ from supernet.errors import UserError
 from supernet.estimators.base import Estimator, Measured, Task
 from supernet.estimators.one_shot import OneShot
 from supernet.evaluation.choosing import chosen, read, write
+from supernet.evaluation.classes import class_means
 from supernet.evaluation.measuring import one_thread
 from supernet.evaluation.parts import AbsentError, First, alone, begun, join
 from supernet.evaluation.scores import SCORES, Scores, columns
@@ -127,6 +128,8 @@ def score(
         else:
             architectures = chosen(str(cfg.architectures), space, cfg.seed, str(cfg.filter))
         truth = records(benchmark, architectures, str(cfg.dataset), cfg.table_epochs) if benchmark else []
+        if benchmark and cfg.filter == "unique":
+            truth = class_means(benchmark, space, architectures, str(cfg.dataset), cfg.table_epochs)
         if not resumed:
             write(folder / ARCHITECTURES, architectures, space)
             save_config(cfg, folder)

@@ -117,6 +117,8 @@ def check(cfg: DictConfig) -> None:
         value = cfg[name]
         if not (none and value is None) and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
             raise UserError(f"{name}={value}: it must be a whole number, at least 0{', or null' if none else ''}")
+    if cfg.filter == "unique":
+        raise UserError("filter=unique is for evaluations; use filter=valid, or filter=no_dangling")
     if cfg.folds == 1:
         raise UserError("folds=1 leaves nothing to fit on; use 2 or more, or 0 for no cross-validation")
     if not cfg.folds and (not cfg.benchmark or cfg.held_out == 0):

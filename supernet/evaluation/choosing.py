@@ -14,10 +14,12 @@ from search_spaces.architecture import Architecture
 from search_spaces.errors import ArchitectureError
 from search_spaces.space import SearchSpace
 from supernet.errors import UserError
+from supernet.evaluation.classes import first_of_each
 from supernet.files import read_table, write_atomically
 
-Filter = Literal["none", "valid", "no_dangling"]
-"""Every architecture; those whose output depends on the input; those without operations that lead nowhere."""
+Filter = Literal["none", "valid", "no_dangling", "unique"]
+"""Every architecture; those whose output depends on the input; those without operations that lead nowhere; one of each
+class that the benchmark's authors take for one."""
 
 LISTED = 100_000
 """Spaces up to this size are listed to draw from; from larger ones architectures are drawn until they suffice."""
@@ -59,6 +61,8 @@ def accepting(space: SearchSpace, only: str) -> Callable[[Architecture], bool]:
         return lambda architecture: True
     if only == "valid":
         return space.is_valid
+    if only == "unique":
+        return first_of_each(space)
     accept: Callable[[Architecture], bool] | None = getattr(space, "has_no_dangling_operation", None)
     if accept is None:
         raise UserError(

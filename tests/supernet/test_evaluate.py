@@ -86,6 +86,14 @@ def test_the_filter_and_another_record_of_the_table(tmp_path, monkeypatch):
     assert (report["dataset"], report["table_epochs"], report["filter"]) == ("cifar10-valid", 12, "no_dangling")
 
 
+def test_one_of_each_class_is_compared_with_the_mean_of_its_class(tmp_path, monkeypatch):
+    few = ("architectures=all", "estimator=table", "estimator.dataset=cifar10", "filter=unique", "workers=1")
+    assert run(monkeypatch, main, *few, f"log_dir={tmp_path}") == 0
+    report = json.loads((only_run(tmp_path) / "report.json").read_text())
+    assert (report["architectures"], report["filter"]) == (6_466, "unique")
+    assert 0.9 < report["kendall_tau"] < 0.999  # the record of one against the mean of its class
+
+
 def test_without_a_table_there_are_scores_only(tmp_path, monkeypatch):
     few = ("search_space=darts", "search_space.channels=4", "search_space.layers=3", "architectures=3")
     assert run(monkeypatch, main, *few, "estimator=parameters", f"log_dir={tmp_path}") == 0
@@ -227,12 +235,13 @@ MISTAKES = [
     (("workers=-1",), "workers=-1: it must be a whole number, at least 0"),
     (("workers=two",), "workers=two: it must be a whole number"),
     (("device=tpu",), "device=tpu: it must be auto, cpu or cuda"),
-    (("filter=all",), "filter=all: it must be one of none, valid, no_dangling"),
+    (("filter=all",), "filter=all: it must be one of none, valid, no_dangling, unique"),
     (("dataset=mnist",), "dataset=mnist: the NAS-Bench-201 table has no record of 'mnist'; there are cifar10"),
     (("table_epochs=13",), "no record of 'cifar10' after 13 epochs"),
     (("search_space=darts", "benchmark=nasbench201"), "the benchmark knows nasbench201, not darts"),
     (("search_space=darts", "architectures=all"), "architectures=all: darts has"),
     (("search_space=darts", "filter=no_dangling"), "filter=no_dangling: darts does not say"),
+    (("search_space=darts", "filter=unique"), "filter=unique: darts has no published classes"),
     (("architectures=1",), "architectures=1: give a number of at least 2"),
     (("architectures=20000",), "only 15625 to choose from"),
     (("estimator=naswot", "estimator.batch_size=5000"), "estimator: batch_size is 5000, but there are"),

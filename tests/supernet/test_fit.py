@@ -97,6 +97,7 @@ def test_a_file_of_trained_architectures_is_kept_with_the_run(tmp_path, monkeypa
         (("dataset=svhn",), "no record of 'svhn'"),
         (("trained=absent.csv",), "no such file"),
         (("filter=some",), "filter=some"),
+        (("filter=unique",), "filter=unique is for evaluations; use filter=valid"),
     ],
 )
 def test_mistakes_are_said_in_one_line_before_any_work(settings, reason, tmp_path, monkeypatch, capsys):

@@ -33,6 +33,17 @@ def test_the_filter_leaves_what_its_name_says():
     assert all(map(LARGE.is_valid, chosen("20", LARGE, 0, "valid")))
 
 
+def test_of_each_class_one_is_left(tmp_path):
+    everything = chosen("all", SPACE, 0, "unique")
+    assert len({SPACE.published_class(one) for one in everything}) == len(everything) == 6_466
+    assert set(chosen("50", SPACE, 1, "unique")) <= set(everything)
+    write(tmp_path / "archs.csv", reversed(list(SPACE.enumerate())[:500]), SPACE)
+    read_back = chosen(str(tmp_path / "archs.csv"), SPACE, 0, "unique")
+    assert len({SPACE.published_class(one) for one in read_back}) == len(read_back) < 500
+    with pytest.raises(UserError, match=r"filter=unique: darts has no published classes .*use filter=valid"):
+        chosen("10", LARGE, 0, "unique")
+
+
 @pytest.mark.parametrize("listed", [0, 100_000])
 def test_every_architecture_is_as_likely_as_the_others(listed, monkeypatch):
     monkeypatch.setattr(choosing, "LISTED", listed)
@@ -57,7 +68,7 @@ def test_a_space_without_the_notion_of_dangling_says_so():
 
 
 def test_an_unknown_filter_lists_what_there_is():
-    with pytest.raises(UserError, match="filter=good: it must be one of none, valid, no_dangling"):
+    with pytest.raises(UserError, match="filter=good: it must be one of none, valid, no_dangling, unique"):
         chosen("10", SPACE, 0, "good")
 
 
