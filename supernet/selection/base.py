@@ -15,7 +15,7 @@ from search_spaces.architecture import Architecture
 from supernet import seeds
 from supernet.data.images import Images
 from supernet.data.sampling import samples
-from supernet.errors import UserError
+from supernet.errors import SettingsError
 from supernet.estimators.base import Task
 from supernet.modules.search import SearchModule
 from supernet.searchers.history import at_least as at_least
@@ -85,6 +85,6 @@ def task_of(module: SearchModule, images: Images) -> Task:
 
 
 def require_finite(scores: Sequence[float]) -> None:
-    """Raise `UserError` where not one score is finite, so that none of the architectures is better than another."""
+    """Raise `SettingsError` where not one score is finite, so that none of the architectures is better than another."""
     if not any(map(math.isfinite, scores)):
-        raise UserError(f"not one of {len(scores):,} architectures has a finite score; use another estimator")
+        raise SettingsError(f"not one of {len(scores):,} architectures has a finite score; use another estimator")

@@ -17,7 +17,7 @@ from search_spaces.architecture import Allowed
 from search_spaces.space import SearchSpace
 from supernet import seeds
 from supernet.data.images import Images
-from supernet.errors import UserError
+from supernet.errors import SettingsError
 from supernet.estimators.base import EstimatorFactory, Task
 from supernet.estimators.proxies.base import Proxy
 from supernet.estimators.supernets import uniform
@@ -99,7 +99,7 @@ class PruningSelection(Selection):
         last = found.allowed(space.operations)
         final = torch.tensor([scores(last, None, repeat) for repeat in range(self.repeats)], dtype=torch.float64)
         if not bool(final.isfinite().any()):
-            raise UserError("what the pruning has left has no finite score; use other estimators")
+            raise SettingsError("what the pruning has left has no finite score; use other estimators")
         return Selected(found, dict(zip(self.measures, final.mean(dim=0).tolist(), strict=True)))
 
     def _proxies(self, task: Task) -> list[Proxy]:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from contextlib import closing
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from search_spaces.architecture import Architecture
@@ -17,6 +15,7 @@ from search_spaces.space import SearchSpace
 from supernet.estimators.base import EstimatorFactory, Measured, Task
 from supernet.evaluation.measuring import cores, one_thread
 from supernet.evaluation.measuring import measured as measured_by
+from supernet.evaluation.progress import Progress
 from supernet.warm_start.base import Effort
 from supernet.warm_start.passes import counted
 
@@ -92,17 +91,15 @@ def measured(
     """
     workers = most_workers(workers, task)
     start, estimator = time.perf_counter(), check_estimator(factory, task)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        line = progress.add_task("warm start", total=len(architectures))
+    with Progress(len(architectures), title="warm start") as progress:
         with one_thread(), counted() as passes:
             rows = {0: estimator.measurements(architectures[0])}
-        progress.advance(line)
+        progress.advance()
         rest = list(enumerate(architectures))[1:]
         with closing(measured_by(factory, estimator, task, rest, workers)) as others:
             for number, found in others:
                 rows[number] = found.values
-                progress.advance(line)
+                progress.advance()
     table = torch.tensor([rows[number] for number in range(len(architectures))], dtype=torch.float64)
     count = len(architectures)
     effort = Effort(count, passes.forwards * count, passes.backwards * count, time.perf_counter() - start)

@@ -69,7 +69,7 @@ def test_a_job_of_a_sweep_that_meets_its_time_limit_is_queued_again_and_goes_on(
         out, _ = sweep.communicate(timeout=150)
     log = (tmp_path / "bin" / "log").read_text()
     assert sweep.returncode == 0, out + log
-    assert "1 runs: 1 finished" in out
+    assert "1 run: 1 finished" in out
     assert log.count("training in 2 processes") == 2
     assert "going on from" in log
     assert len((folder / "0" / "history.csv").read_text().splitlines()) == 31
