@@ -14,6 +14,7 @@ from multiprocessing.connection import wait
 
 import torch
 
+from supernet.errors import UserError
 from supernet.estimators.base import EstimatorFactory, Measured, Task
 from supernet.evaluation.scores import Measurement
 from supernet.evaluation.workers import MeasuringError, Numbered, Queue, Worker, begin, timed
@@ -61,7 +62,8 @@ def measured(
 
     Raises:
         MeasuringError: where the estimator fails.
-        UserError: where a process ends by itself, or an estimator cannot be sent to other processes.
+        UserError: where a process ends by itself, or an estimator cannot be sent to other processes; and what an
+            estimator says of the input.
     """
     devices = tuple(devices) or (task.device,)
     left: Queue = deque(architectures) if isinstance(architectures, Sequence) else architectures
@@ -81,6 +83,8 @@ def _here(estimator: Measured, task: Task, left: Queue, most: int) -> Iterator[F
             number, architecture = left.popleft()
             try:
                 found = timed(estimator, architecture)
+            except UserError:
+                raise
             except Exception as error:
                 raise MeasuringError(f"{task.space.format(architecture)} could not be scored: {error!r}") from error
             seconds.append(found.seconds)

@@ -86,10 +86,12 @@ class Worker:
         self.images.send(_packed(self.task.samples.load(torch.from_numpy(self.images.recv()))))
 
     def receive(self) -> tuple[int, Measurement]:
-        """What it has measured. Raises `MeasuringError` where it could not."""
+        """What it has measured. Raises `MeasuringError` where it could not, `UserError` where the input is to blame."""
         found = self.jobs.recv()
         if isinstance(found, Measurement):
             return self.busy.popleft()[0], found
+        if isinstance(found, UserError):
+            raise found
         raise MeasuringError(f"{self.at_work} could not be scored; the process that did said:\n{found}")
 
     def rest(self) -> Iterator[tuple[int, Measurement]]:
@@ -150,15 +152,20 @@ def _work(payload: bytes, device: str, jobs: Connection, images: Connection) -> 
             factory, space, labels, image, num_classes, order, seed = pickle.loads(payload)
             samples = Samples(labels, _Asking(images), image, num_classes, order)
             estimator = factory(Task(space, samples, seed, torch.device(device)))
-        except Exception:
-            jobs.send(traceback.format_exc())
+        except Exception as error:
+            jobs.send(_told(error))
             return
         for architecture in iter(lambda: _next(jobs), None):
             try:
-                found: Measurement | str = timed(estimator, architecture)
-            except Exception:
-                found = traceback.format_exc()
+                found: Measurement | UserError | str = timed(estimator, architecture)
+            except Exception as error:
+                found = _told(error)
             jobs.send(found)
+
+
+def _told(error: Exception) -> UserError | str:
+    """What the parent gets of an error: of the user's mistakes the message alone, of others the traceback."""
+    return UserError(str(error)) if isinstance(error, UserError) else "".join(traceback.format_exception(error))
 
 
 def _next(jobs: Connection) -> Architecture | None:

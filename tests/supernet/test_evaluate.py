@@ -183,6 +183,22 @@ def interrupted(monkeypatch, tmp_path, *arguments):
     return only_run(tmp_path)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_mistake_that_an_estimator_finds_while_it_measures_is_one_line_with_how_to_go_on(
+    workers, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "mine" / "estimator").mkdir(parents=True)
+    own = "_target_: tests.supernet.evaluation.estimators.Complaining\n_partial_: true\n"
+    (tmp_path / "mine" / "estimator" / "own.yaml").write_text(own)
+    folder = tmp_path / "run"
+    few = ("estimator=own", "architectures=40", *THIN, f"workers={workers}", f"hydra.run.dir={folder}")
+    assert run(monkeypatch, main, "--config-dir", str(tmp_path / "mine"), *few) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert line == (
+        f"error: the images are too small; use data.size=16 (the run so far is kept; go on with resume={folder})"
+    )
+
+
 def test_a_resumed_run_has_its_own_settings(tmp_path, monkeypatch, capsys):
     folder = interrupted(monkeypatch, tmp_path)
     assert len(rows(folder)) == 5

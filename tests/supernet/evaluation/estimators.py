@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.architecture import Architecture
+from supernet.errors import UserError
 from supernet.estimators.base import Estimator, Measured, Task
 
 
@@ -86,6 +87,25 @@ class Unwilling(Placed):
         super().__init__(task)
         if multiprocessing.parent_process() is not None:
             raise ZeroDivisionError("far from home")
+
+
+class Complaining(Failing):
+    """Blames the input instead."""
+
+    def measurements(self, architecture: Architecture) -> tuple[float, ...]:
+        try:
+            return super().measurements(architecture)
+        except ZeroDivisionError as error:
+            raise UserError("the images are too small; use data.size=16") from error
+
+
+class Refusing(Placed):
+    """Says in a process that another one began what is wrong with the input."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        if multiprocessing.parent_process() is not None:
+            raise UserError("the file has gone; fetch it again")
 
 
 class Together(Estimator):

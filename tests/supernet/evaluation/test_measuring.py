@@ -28,7 +28,7 @@ from supernet.evaluation.scores import Measurement
 from supernet.evaluation.workers import MeasuringError, Worker
 from supernet.samples import Samples
 from tests.supernet.estimators.tasks import SMALL, task
-from tests.supernet.evaluation.estimators import Dying, Failing, Placed, Sensitive, Unwilling
+from tests.supernet.evaluation.estimators import Complaining, Dying, Failing, Placed, Refusing, Sensitive, Unwilling
 
 
 def architectures(count, space=SMALL, seed=0):
@@ -145,6 +145,20 @@ def test_a_failure_names_the_architecture(workers):
         list(measured(Failing, Failing(task()), task(), jobs, workers))
     assert bad in str(caught.value)
     assert "ZeroDivisionError" in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_an_estimator_says_of_the_input_is_told_as_it_is(workers):
+    bad = SMALL.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+    with pytest.raises(UserError) as caught:
+        list(measured(Complaining, Complaining(task()), task(), [(0, bad), (1, bad)], workers))
+    assert str(caught.value) == "the images are too small; use data.size=16"
+
+
+def test_what_it_says_when_it_is_made_elsewhere_is_told_likewise():
+    with pytest.raises(UserError) as caught:
+        list(measured(Refusing, Refusing(task()), task(), architectures(4), 2))
+    assert str(caught.value) == "the file has gone; fetch it again"
 
 
 def test_a_process_that_dies_is_said_to_with_its_architecture():
