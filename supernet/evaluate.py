@@ -26,12 +26,14 @@ from supernet.evaluation.parts import AbsentError, First, alone, begun, join
 from supernet.evaluation.scores import SCORES, Scores, columns
 from supernet.evaluation.scoring import one_by_one, take_part, together
 from supernet.files import shown
+from supernet.jobs import OtherJobError
 from supernet.launch import launch
+from supernet.locks import held
 from supernet.sharing import Sharing, check_folder, differing
 from supernet.sweeps import is_sweep, leave
 
 log = logging.getLogger("supernet")
-ARCHITECTURES, REPORT = "architectures.csv", "report.json"
+ARCHITECTURES, REPORT, LOCK = "architectures.csv", "report.json", "evaluate.lock"
 
 
 def main() -> None:
@@ -61,16 +63,29 @@ def evaluate(cfg: DictConfig) -> float | None:
             leave()
             assist(cfg, resumed, sharing, workers, devices)
             return None
-    if not resumed and ((folder / SCORES).exists() or begun(folder)):
+    with held(folder / LOCK) as mine:
+        if not mine:
+            several = ", and give each process its own number (NODE_RANK)" if sharing.processes > 1 else ""
+            raise OtherJobError(
+                f"another command is at work in {shown(folder)}: wait for its end{several}; what it leaves goes on "
+                f"with resume={shown(folder)}, and a new run needs another folder"
+            )
+        if not resumed:
+            check_unused(folder)
+        if sharing.processes == 1:
+            alone(folder)
+            return score(cfg, resumed, workers, devices)
+        with First(folder, sharing.processes, sharing.timeout) as first:
+            return score(cfg, resumed, workers, devices, first)
+
+
+def check_unused(folder: Path) -> None:
+    """Raise `UserError` for a folder with the scores of another run."""
+    if (folder / SCORES).exists() or begun(folder):
         raise UserError(
             f"{shown(folder)} has the scores of an earlier run; go on with it by resume={shown(folder)}, "
             "or choose another folder"
         )
-    if sharing.processes == 1:
-        alone(folder)
-        return score(cfg, resumed, workers, devices)
-    with First(folder, sharing.processes, sharing.timeout) as first:
-        return score(cfg, resumed, workers, devices, first)
 
 
 def built(cfg: DictConfig, device: torch.device) -> tuple[Task, Estimator]:
@@ -131,13 +146,16 @@ def score(
         if benchmark and cfg.filter == "unique":
             truth = class_means(benchmark, space, architectures, str(cfg.dataset), cfg.table_epochs)
         if not resumed:
+            check_unused(folder)  # where there are no locks, another process may have been quicker
             write(folder / ARCHITECTURES, architectures, space)
             save_config(cfg, folder)
         log.info("%s scores %s architectures of %s, in %s",
                  cfg.choices.estimator, f"{len(architectures):,}", space.name, shown(folder))  # fmt: skip
         if isinstance(estimator, Measured):
             factory = build_factory(cfg.estimator)
-            scores, seconds = one_by_one(factory, estimator, task, architectures, folder, workers, devices, first)
+            scores, seconds = one_by_one(
+                factory, estimator, task, architectures, folder, workers, devices, first, resumed
+            )
         else:
             if first is not None:
                 first.open([])

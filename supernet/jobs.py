@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -20,6 +18,7 @@ from supernet.errors import UserError
 from supernet.evaluation.runs import JOB
 from supernet.failures import read_failure
 from supernet.files import shown, write_atomically
+from supernet.locks import lock
 from supernet.strategies.places import leads
 from supernet.sweeps import remembered
 
@@ -44,23 +43,14 @@ def taken_up(cfg: DictConfig, folder: Path) -> Iterator[None]:
         return
     if not path.is_file():
         write_atomically(path, json.dumps({"overrides": remembered(hydra.overrides.task)}, indent=2) + "\n")
-    with path.open() as file:
-        if leads():  # the others work for this one
-            _lock(file, folder)
+    with path.open("a") as file:  # on NFS only what can be written can be held
+        if leads() and not lock(file):  # the others work for this one
+            log.warning("another process works on %s: waiting for it to end", shown(folder))
+            lock(file, wait=True)
         _compare(hydra, folder)
         if (folder / CONFIG).is_file() and "resume" in cfg:
             cfg.resume = str(folder)
         yield
-
-
-def _lock(file: TextIO, folder: Path) -> None:
-    """Until the file is closed, or this process has ended in any way."""
-    with contextlib.suppress(OSError):  # a file system without locks
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.warning("another process works on %s: waiting for it to end", shown(folder))
-            fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _compare(hydra: Any, folder: Path) -> None:

@@ -35,6 +35,7 @@ def one_by_one(
     workers: int | None = None,
     devices: Sequence[torch.device] = (),
     first: First | None = None,
+    resumed: bool = True,
 ) -> Scored:
     """Measure what ``scores.csv`` in the run's folder does not have yet, and complete the file.
 
@@ -47,11 +48,12 @@ def one_by_one(
         workers: see `measured`.
         devices: see `measured`.
         first: this process, where it shares the work with others; None where it does all.
+        resumed: whether what is in the folder counts.
     """
     texts = [task.space.format(architecture) for architecture in architectures]
     names = columns(estimator)
     file = Scores(folder / SCORES, names)
-    found = collected(file, names)
+    found = collected(file, names) if resumed else {}
     strange = set(found) - set(texts)
     if strange:
         raise UserError(f"{file.path} scores {min(strange)}, which this run was not asked for")

@@ -16,8 +16,10 @@ import pytest
 import torch
 
 from search_spaces.nasbench201 import NASBench201
+from supernet import evaluate
 from supernet.estimators.cost import Cost
 from supernet.evaluate import chosen_devices, main
+from supernet.locks import held
 from tests.commands import only_run, run
 
 ROOT = Path(__file__).parents[2]
@@ -231,6 +233,52 @@ def test_the_scores_of_an_earlier_run_are_neither_taken_over_nor_lost(tmp_path, 
     assert "has the scores of an earlier run; go on with it by resume=" in capsys.readouterr().err
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.csv")}
     assert run(monkeypatch, main, f"resume={tmp_path}/run") == 0
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".log"}
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_folder_that_another_command_works_in_is_left_alone(resumed, tmp_path, monkeypatch, capsys):
+    folder = interrupted(monkeypatch, tmp_path)
+    few = (f"resume={folder}",) if resumed else ("architectures=6", *THIN, f"hydra.run.dir={folder}")
+    with held(folder / "evaluate.lock") as mine:
+        assert mine
+        before = contents(folder)
+        assert run(monkeypatch, main, *few) == 1
+        assert contents(folder) == before
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert f"another command is at work in {folder}: wait for its end; what it leaves goes on with resume=" in line
+    assert "is kept" not in line
+    assert run(monkeypatch, main, f"resume={folder}") == 0
+    assert not (folder / "evaluate.lock").exists()
+
+
+def test_a_command_that_has_only_begun_has_its_folder_to_itself_too(tmp_path, monkeypatch, capsys):
+    folder, few = tmp_path / "run", ("estimator=parameters", "architectures=6", *THIN)
+    folder.mkdir()
+    with held(folder / "evaluate.lock"):
+        assert run(monkeypatch, main, *few, f"hydra.run.dir={folder}") == 1
+        assert "another command is at work in" in capsys.readouterr().err
+        assert {path.name for path in folder.iterdir() if path.suffix != ".log"} == {".hydra", "evaluate.lock"}
+    assert run(monkeypatch, main, *few, f"hydra.run.dir={folder}") == 0
+
+
+def test_scores_that_come_up_while_the_data_is_loaded_are_not_taken_over(tmp_path, monkeypatch, capsys):
+    folder, few = tmp_path / "run", ("architectures=6", *THIN)
+    assert run(monkeypatch, main, "estimator=multiply_adds", *few, f"hydra.run.dir={tmp_path}/other") == 0
+    theirs, built = (tmp_path / "other" / "scores.csv").read_text(), evaluate.built
+
+    def slowly(*arguments):
+        (folder / "scores.csv").write_text(theirs)
+        return built(*arguments)
+
+    monkeypatch.setattr(evaluate, "built", slowly)
+    assert run(monkeypatch, main, "estimator=parameters", *few, f"hydra.run.dir={folder}") == 1
+    assert "has the scores of an earlier run" in capsys.readouterr().err
+    assert (folder / "scores.csv").read_text() == theirs
+    assert not (folder / "config.yaml").exists()
 
 
 def test_another_estimator_in_the_saved_configuration_is_noticed(tmp_path, monkeypatch, capsys):

@@ -46,6 +46,16 @@ def test_scores_are_those_of_the_estimator_in_the_order_of_the_architectures(tmp
     assert len(seconds) == 30
 
 
+def test_what_lies_in_the_folder_of_a_new_run_does_not_count(tmp_path):
+    (tmp_path / "scores.csv").write_text(
+        f"arch,score,seconds,edges,kinds\n{SMALL.format(ARCHITECTURES[0])},,9.0,99.0,99.0\n"
+    )
+    estimator = Ranked(task())
+    scores, _ = one_by_one(Ranked, estimator, task(), ARCHITECTURES, tmp_path, workers=1, resumed=False)
+    assert scores == estimator.score(ARCHITECTURES).tolist()
+    assert [float(row["score"]) for row in rows(tmp_path)] == scores
+
+
 def test_an_interruption_keeps_what_was_measured_and_nothing_is_measured_twice(tmp_path, caplog):
     first = Counting(task(), stop=12)
     with pytest.raises(SystemExit) as stopped:
