@@ -24,6 +24,8 @@ CHOSEN = {
     **dict.fromkeys(("optimizer", "weight_optimizer", "arch_optimizer"), "optimizer"),
 }
 """Keys whose values come from files of a configuration group, and the group."""
+PATHS = ("root", "run", "trained", "path")
+"""Settings that name a file or a folder, wherever they stand; so do all below one called `files`."""
 REFERENCE = re.compile(r"\$\{[\w.]+\}")
 """An interpolation that only names another value; all others can read from outside or build objects."""
 
@@ -117,7 +119,7 @@ def save_config(cfg: DictConfig, folder: Path) -> None:
 def settled(cfg: DictConfig) -> DictConfig:
     """A new run's configuration, checked, or with ``cfg.resume`` the one that the run in that folder was started with.
 
-    Its ``run_dir`` is the run's folder.
+    Its ``run_dir`` is the run's folder. What it names is named from anywhere: see `make_absolute`.
     """
     if cfg.resume:
         return load_config(Path(cfg.resume).expanduser().absolute(), cfg)
@@ -125,7 +127,31 @@ def settled(cfg: DictConfig) -> DictConfig:
         cfg.choices = choices()
         cfg.run_dir = str(Path(cfg.run_dir).absolute())
     check(cfg)
+    make_absolute(cfg)
     return cfg
+
+
+def make_absolute(cfg: DictConfig, every: bool = False) -> None:
+    """Write out the paths in a configuration, so that a run that goes on from another folder reads the same files.
+
+    Args:
+        cfg: it.
+        every: whether all texts in it are paths; else those that are called so, see `PATHS`.
+
+    Raises:
+        UserError: for the home of nobody.
+    """
+    for key in cfg:
+        if OmegaConf.is_missing(cfg, key) or OmegaConf.is_interpolation(cfg, str(key)):
+            continue
+        value = cfg[key]
+        if isinstance(value, DictConfig):
+            make_absolute(value, every=key == "files")
+        elif isinstance(value, str) and value and (every or key in PATHS):
+            try:
+                cfg[key] = str(Path(value).expanduser().absolute())
+            except RuntimeError as error:
+                raise UserError(f"{key!s}={value}: {error}") from error
 
 
 def load_config(folder: Path, default: DictConfig) -> DictConfig:

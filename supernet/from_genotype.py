@@ -6,6 +6,7 @@ A genotype may come from somebody else: names and plain values are taken from it
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,7 +18,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.errors import ArchitectureError
 from search_spaces.space import SearchSpace
 from supernet.assembly import build_space
-from supernet.compose import group_file, plain
+from supernet.compose import group_file, make_absolute, plain
 from supernet.data.images import Images
 from supernet.errors import UserError
 from supernet.genotype import Genotype, resolve
@@ -84,7 +85,7 @@ def data_of(genotype: Genotype | str) -> tuple[DictConfig, str]:
     """The data a genotype was searched on: the group's own file, with the plain arguments of the search.
 
     The class comes from the configuration file here, never from the genotype. Raises `UserError` where the genotype
-    does not say.
+    does not say. Where the folder of its images is not here, it is the one in that file.
     """
     if isinstance(genotype, str) or not isinstance(genotype.choices.get("data"), str):
         raise UserError(
@@ -98,6 +99,9 @@ def data_of(genotype: Genotype | str) -> tuple[DictConfig, str]:
     for key, value in arguments.items() if isinstance(arguments, dict) else ():
         if key == "num_images" and cfg.get(key) is None:
             continue  # what was found on a part of the images is trained on all
+        if key == "root" and isinstance(value, str) and not Path(value).is_dir():
+            continue  # it was searched on another machine
         if key in cfg and key not in own and not str(key).startswith("_") and plain(value):
             OmegaConf.update(cfg, key, value)
+    make_absolute(cfg)
     return cfg, name

@@ -3,7 +3,8 @@ import shutil
 import pytest
 from omegaconf import OmegaConf
 
-from supernet.compose import plain, save_config
+from supernet.compose import make_absolute, plain, save_config
+from supernet.errors import UserError
 from supernet.search import main
 from tests.commands import TINY, only_run, run
 
@@ -80,6 +81,31 @@ def test_a_crafted_run_folder_downloads_nothing(finished, tmp_path, monkeypatch,
 def test_a_run_that_downloaded_can_be_resumed(tmp_path):
     save_config(OmegaConf.create({"data": {"download": True, "root": "data"}}), tmp_path)
     assert OmegaConf.load(tmp_path / "config.yaml") == {"data": {"download": False, "root": "data"}}
+
+
+def test_paths_are_written_out_wherever_they_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    cfg = OmegaConf.create({
+        "data": {"root": "images", "name": "cifar10"},
+        "trained": "~/mine.csv",
+        "genotype": "drnas",
+        "again": {"path": "${trained}", "run": "???"},
+        "estimator": {"path": None, "estimators": {"one": {"run": "/logs/run", "features": {"files": {"a": "a.csv"}}}}},
+    })  # fmt: skip
+    make_absolute(cfg)
+    assert OmegaConf.to_container(cfg) == {
+        "data": {"root": f"{tmp_path}/images", "name": "cifar10"},
+        "trained": "/home/me/mine.csv",
+        "genotype": "drnas",
+        "again": {"path": "${trained}", "run": "???"},
+        "estimator": {
+            "path": None,
+            "estimators": {"one": {"run": "/logs/run", "features": {"files": {"a": f"{tmp_path}/a.csv"}}}},
+        },
+    }
+    with pytest.raises(UserError, match="root=~nobody-at-all/x: "):
+        make_absolute(OmegaConf.create({"root": "~nobody-at-all/x"}))
 
 
 def test_a_configuration_that_lacks_a_part_is_refused(finished, monkeypatch, capsys):

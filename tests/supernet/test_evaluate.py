@@ -18,6 +18,7 @@ import torch
 from search_spaces.nasbench201 import NASBench201
 from supernet import evaluate
 from supernet.estimators.cost import Cost
+from supernet.estimators.predictors.trained import write_trained
 from supernet.evaluate import chosen_devices, main
 from supernet.locks import held
 from tests.commands import only_run, run
@@ -279,6 +280,31 @@ def test_scores_that_come_up_while_the_data_is_loaded_are_not_taken_over(tmp_pat
     assert "has the scores of an earlier run" in capsys.readouterr().err
     assert (folder / "scores.csv").read_text() == theirs
     assert not (folder / "config.yaml").exists()
+
+
+def trained(folder: Path, best: int = 0) -> Path:
+    """A file of trained architectures, the smaller the number of one the better."""
+    space = NASBench201()
+    some = space.sample(12, torch.Generator().manual_seed(3))
+    write_trained(folder / "mine.csv", some, [90.0 - abs(number - best) for number in range(12)], space)
+    return folder / "mine.csv"
+
+
+RIDGE = ("estimator=predictor", "features@estimator.features=one_hot", "model@estimator.model=ridge")
+
+
+def test_a_run_that_was_given_relative_paths_goes_on_from_another_folder(tmp_path, monkeypatch):
+    trained(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    few = (*RIDGE, "estimator.trained=mine.csv", "architectures=6", *THIN)
+    assert run(monkeypatch, main, *few, "hydra.run.dir=run") == 0
+    folder = tmp_path / "run"
+    before = scores(folder)
+    (folder / "scores.csv").unlink()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(monkeypatch, main, "resume=../run") == 0
+    assert scores(folder) == before
 
 
 def test_another_estimator_in_the_saved_configuration_is_noticed(tmp_path, monkeypatch, capsys):

@@ -89,3 +89,16 @@ def test_an_architecture_of_another_space_is_refused():
 def test_a_published_architecture_does_not_say_which_data():
     with pytest.raises(UserError, match=r"which data\?"):
         data_of(Genotype("darts", PUBLISHED["drnas"]))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_folder_of_the_images_is_that_of_the_search_where_it_is_there(there, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "cifar"
+    if there:
+        folder.mkdir()
+    default = OmegaConf.create({"_target_": "x", "root": "data", "flip": True})
+    monkeypatch.setattr("supernet.from_genotype.group_file", lambda group, name: default.copy())
+    arguments = {"root": str(folder), "flip": False}
+    cfg, name = data_of(Genotype("nasbench201", CONV, choices={"data": "cifar10"}, config={"data": arguments}))
+    assert (cfg.root, cfg.flip, name) == (str(folder if there else tmp_path / "data"), False, "cifar10")
