@@ -26,6 +26,7 @@ from supernet.evaluation.parts import AbsentError, First, alone, begun, join
 from supernet.evaluation.scores import SCORES, Scores, columns
 from supernet.evaluation.scoring import one_by_one, take_part, together
 from supernet.files import shown
+from supernet.inputs import compare, fix_checkpoints, inputs, keep
 from supernet.jobs import OtherJobError
 from supernet.launch import launch
 from supernet.locks import held
@@ -116,6 +117,7 @@ def assist(
         if not resumed and (name := differing(cfg, saved)):
             raise UserError(f"{name} is not what process 0 was started with; start all with the same settings")
         task, estimator = built(saved, devices[0])
+        compare(folder, inputs(saved.estimator, estimator, task))
         if not isinstance(estimator, Measured):
             log.info("%s looks at all architectures at once, which process 0 does", saved.choices.estimator)
             return
@@ -135,7 +137,12 @@ def score(
     """What `evaluate` does in one process, or in the first of several."""
     folder = Path(cfg.run_dir)
     with one_thread():
+        if not resumed:
+            fix_checkpoints(cfg.estimator)
         task, estimator = built(cfg, devices[0])
+        reads = inputs(cfg.estimator, estimator, task)
+        if resumed:
+            compare(folder, reads)
         space = task.space
         benchmark = build_benchmark(cfg.benchmark, space)
         if resumed:
@@ -148,6 +155,7 @@ def score(
         if not resumed:
             check_unused(folder)  # where there are no locks, another process may have been quicker
             write(folder / ARCHITECTURES, architectures, space)
+            keep(folder, reads)
             save_config(cfg, folder)
         log.info("%s scores %s architectures of %s, in %s",
                  cfg.choices.estimator, f"{len(architectures):,}", space.name, shown(folder))  # fmt: skip

@@ -6,7 +6,7 @@ import copy
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class FromSearch(OneShot):
             of batch norm; 0 for the supernet's own, which are those of its mixtures.
         batches: how many batches of held-out images judge an architecture; None for all.
         checkpoints: the score is the mean over so many of the latest epochs that the search has kept.
+        epochs: or over these epochs; None for the latest.
 
     Raises:
         UserError: where the folder does not have what is needed.
@@ -59,12 +60,15 @@ class FromSearch(OneShot):
         recalibration_batches: int = 20,
         batches: int | None = None,
         checkpoints: int = 1,
+        epochs: Sequence[int] | None = None,
     ) -> None:
         least = {"recalibration_batches": 0, "batches": 1, "checkpoints": 1}
         given = {"recalibration_batches": recalibration_batches, "batches": batches, "checkpoints": checkpoints}
         for name, value in given.items():
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least[name]):
                 raise ValueError(f"{name} is {value}: it must be a whole number, at least {least[name]}")
+        if epochs is not None and (not epochs or any(type(epoch) is not int for epoch in epochs)):
+            raise ValueError(f"epochs is {epochs}: it must be a list of whole numbers, as in [10,20]")
         folder = Path(run).expanduser()
         cfg = read_config(folder, "estimator.run")
         if cfg.task_name != "search":
@@ -76,14 +80,16 @@ class FromSearch(OneShot):
             )
         images: Images = build(cfg.data, "data")
         images.to(task.device)
+        self.labels = images.labels("all")
         self.spaces: list[SearchSpace] = []
         supernets = {}
-        for epoch, path in latest(folder, checkpoints, cfg.get("checkpoint_every")).items():
+        found = checkpoints_of(run, checkpoints, epochs)
+        for epoch, path in found.items():
             space, supernet, betas = load(task.space, path)
             supernet = supernet.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             self.spaces.append(space)
             build_one = functools.partial(single, weighted(space, betas).to(task.device)) if betas else inherit
-            supernets[str(epoch) if checkpoints > 1 else ""] = functools.partial(build_one, space, supernet)
+            supernets[str(epoch) if len(found) > 1 else ""] = functools.partial(build_one, space, supernet)
         train: Callable[[], Iterator[Batch]] = functools.partial(
             images.batches, "train", shuffle=True, augment=True, drop_last=True
         )
@@ -148,6 +154,22 @@ def weighted(space: SearchSpace, betas: Mapping[str, Tensor]) -> Alphas:
     return alphas
 
 
+def checkpoints_of(run: str | Path, count: int, epochs: Sequence[int] | None = None) -> dict[int, Path]:
+    """The checkpoints of a search after these epochs, without them its latest, see `latest`.
+
+    Raises `UserError` where the folder does not have them.
+    """
+    folder = Path(run).expanduser()
+    if epochs is None:
+        return latest(folder, count, read_config(folder, "estimator.run").get("checkpoint_every"))
+    kept = kept_checkpoints(folder / CHECKPOINTS)
+    for epoch in epochs:
+        if epoch not in kept:
+            path = folder / CHECKPOINTS / f"epoch_{epoch:04d}.ckpt"
+            raise UserError(f"{path} is not there; the search has kept those of the epochs {', '.join(map(str, kept))}")
+    return {epoch: kept[epoch] for epoch in sorted(epochs)}
+
+
 def latest(folder: Path, count: int, every: int | None = None) -> dict[int, Path]:
     """The newest checkpoints of a run by their epoch, the oldest first.
 
@@ -172,7 +194,10 @@ def load(space: SearchSpace, path: Path) -> tuple[SearchSpace, Network, dict[str
 
     Raises `UserError` for a checkpoint that is not one of a search in this space.
     """
-    content = AtomicCheckpointIO().load_checkpoint(path)
+    try:
+        content = AtomicCheckpointIO().load_checkpoint(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} has gone: a search that is at work keeps its latest only") from error
     try:
         saved: dict[str, Any] = content[STRUCTURE]
         whole = space.resized(**saved["arguments"]).restrict(saved["allowed"])

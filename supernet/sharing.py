@@ -18,6 +18,8 @@ STARTED = {"LOCAL_RANK", "SLURM_STEP_ID"}
 """What the environment has where something has started this process, perhaps as one of several."""
 OF_MACHINE = ("workers", "device", "num_nodes", "timeout", "resume", "log_dir", "run_dir")
 """Settings that may be different for each process."""
+FOUND = "epochs"
+"""A setting that the first process looks up where it is null."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,16 @@ def check_folder(cfg: DictConfig) -> None:
 
 
 def differing(one: DictConfig, other: DictConfig) -> str | None:
-    """The first setting of a run, by its dotted name, in which two configurations differ."""
+    """The first setting of a run, by its dotted name, in which one configuration is not that of the first process."""
 
     def walk(left: Any, right: Any, name: str) -> str | None:
         if not isinstance(left, dict) or not isinstance(right, dict):
-            return None if left == right else name
+            found = left is None and name.endswith(f".{FOUND}")
+            return None if found or left == right else name
         keys = [key for key in left | right if name or key not in OF_MACHINE]
-        found = (walk(left.get(key), right.get(key), f"{name}.{key}".lstrip(".")) for key in keys if key != "download")
-        return next(filter(None, found), None)
+        different = (
+            walk(left.get(key), right.get(key), f"{name}.{key}".lstrip(".")) for key in keys if key != "download"
+        )
+        return next(filter(None, different), None)
 
     return walk(OmegaConf.to_container(one), OmegaConf.to_container(other), "")

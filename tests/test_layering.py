@@ -45,6 +45,7 @@ LAYERS = {
     "supernet.sharing": 6,
     "supernet.fit": 6,
     "supernet.inherited": 6,
+    "supernet.inputs": 6,
     "supernet.latency": 6,
     "search": 6,
     "train": 6,

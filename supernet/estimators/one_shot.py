@@ -39,7 +39,12 @@ class OneShot(Measured):
             are inherited.
         metric: ``accuracy`` or ``loss``, the cross-entropy.
         seed: of operations that are random themselves.
+
+    Attributes:
+        labels: of the images that the supernet was trained on, where these are not those of the task.
     """
+
+    labels: Tensor | None = None
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from search_spaces.nasbench201 import NASBench201
 from supernet import evaluate
@@ -305,6 +307,51 @@ def test_a_run_that_was_given_relative_paths_goes_on_from_another_folder(tmp_pat
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert run(monkeypatch, main, "resume=../run") == 0
     assert scores(folder) == before
+
+
+def refused(folder: Path, monkeypatch, capsys, *names: str) -> None:
+    """Resuming the run is refused by one line with these names, and nothing is scored."""
+    before = (folder / "scores.csv").read_bytes()
+    capsys.readouterr()
+    assert run(monkeypatch, main, f"resume={folder}") == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert all(name in line for name in names), line
+    assert (folder / "scores.csv").read_bytes() == before
+
+
+def test_a_run_does_not_go_on_with_a_file_that_has_changed(tmp_path, monkeypatch, capsys):
+    path, folder = trained(tmp_path), tmp_path / "run"
+    few = (*RIDGE, f"estimator.trained={tmp_path}/mine.csv", "architectures=6", *THIN)
+    assert run(monkeypatch, main, *few, f"hydra.run.dir={folder}") == 0
+    before = path.read_text()
+    trained(tmp_path, best=7)
+    refused(folder, monkeypatch, capsys, "estimator.trained: ", f"{path} has changed since {folder} was begun")
+    path.write_text(before)
+    assert run(monkeypatch, main, f"resume={folder}") == 0
+
+
+def test_a_run_does_not_go_on_with_other_images(tmp_path, monkeypatch, capsys):
+    for label in ("a", "b"):
+        for number in range(6):
+            image = tmp_path / "images" / label / f"{number}.png"
+            image.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (40 * number, 0, 0)).save(image)
+    folder, data = tmp_path / "run", ("data=image_folder", f"data.root={tmp_path}/images")
+    few = ("estimator=parameters", "architectures=6", "benchmark=none", *data, *THIN)
+    assert run(monkeypatch, main, *few, f"hydra.run.dir={folder}") == 0
+    added = [image.with_name(f"{number}.png") for number in range(6, 10)]
+    for path in added:
+        shutil.copy(image, path)
+    refused(folder, monkeypatch, capsys, "data: number of images has changed")
+    for path in added:
+        path.unlink()
+    assert run(monkeypatch, main, f"resume={folder}") == 0
+
+
+def test_a_run_that_has_no_record_of_its_inputs_does_not_go_on(tmp_path, monkeypatch, capsys):
+    folder = interrupted(monkeypatch, tmp_path)
+    (folder / "inputs.json").unlink()
+    refused(folder, monkeypatch, capsys, "inputs.json is missing", "start a new run")
 
 
 def test_another_estimator_in_the_saved_configuration_is_noticed(tmp_path, monkeypatch, capsys):

@@ -6,9 +6,11 @@ import csv
 import functools
 import json
 import math
+import shutil
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from search_spaces.darts import DARTS
 from search_spaces.nasbench1shot1 import NASBench1Shot1
@@ -18,7 +20,7 @@ from supernet.callbacks.checkpoint import kept_checkpoints
 from supernet.errors import UserError
 from supernet.estimators.one_shot import OneShot, judged, recalibrate
 from supernet.evaluate import main as evaluate
-from supernet.inherited import FromSearch, inherit, latest, single, weighted
+from supernet.inherited import FromSearch, inherit, latest, load, single, weighted
 from supernet.search import main as search
 from tests.commands import only_run, run
 from tests.supernet.estimators.tasks import task
@@ -102,6 +104,54 @@ def test_two_workers_change_nothing(folder, tmp_path, monkeypatch):
         text: (row["score"], row["accuracy"]) for text, row in two.items()
     }
     assert all(row["score"] == -row["loss"] for row in one.values())
+
+
+def test_a_run_keeps_to_the_checkpoint_that_was_the_latest_when_it_began(folder, tmp_path, monkeypatch, capsys):
+    """Another comes up while the evaluation is away; then the one it has begun with changes, and goes."""
+    copy, place = shutil.copytree(folder, tmp_path / "search"), tmp_path / "run"
+    few = ("architectures=3", "data=synthetic", "estimator=one_shot", f"estimator.run={copy}", "workers=1")
+    assert run(monkeypatch, evaluate, *few, f"hydra.run.dir={place}") == 0
+    assert OmegaConf.load(place / "config.yaml").estimator.epochs == [5]
+
+    def values():
+        with (place / "scores.csv").open(newline="") as file:
+            return [(row["arch"], row["score"], row["loss"]) for row in csv.DictReader(file)]
+
+    before = values()
+    fifth = copy / "checkpoints" / "epoch_0005.ckpt"
+    shutil.copy(copy / "checkpoints" / "epoch_0002.ckpt", copy / "checkpoints" / "epoch_0006.ckpt")
+    (place / "scores.csv").unlink()
+    assert run(monkeypatch, evaluate, f"resume={place}", "workers=2") == 0
+    assert values() == before
+
+    shutil.copy(copy / "checkpoints" / "epoch_0002.ckpt", fifth)
+    assert run(monkeypatch, evaluate, f"resume={place}") == 1
+    assert f"estimator.run: {fifth} has changed since {place} was begun" in capsys.readouterr().err
+    fifth.unlink()
+    assert run(monkeypatch, evaluate, f"resume={place}") == 1
+    assert f"{fifth} is not there; the search has kept those of the epochs 2, 4, 6" in capsys.readouterr().err
+    assert values() == before
+
+
+def test_epochs_say_whose_checkpoints_are_taken(folder):
+    some = SPACE.sample(3, torch.Generator().manual_seed(1))
+    made = FromSearch(task(SPACE), folder, epochs=[4, 2], recalibration_batches=2)
+    assert list(made.supernets) == ["2", "4"]
+    latest_two = FromSearch(task(SPACE), folder, checkpoints=2, recalibration_batches=2)
+    assert made.score(some).tolist() == latest_two.score(some).tolist()
+    assert list(FromSearch(task(SPACE), folder, epochs=[4]).supernets) == [""]
+    with pytest.raises(
+        UserError, match=r"epoch_0003\.ckpt is not there; the search has kept those of the epochs 2, 4, 5"
+    ):
+        FromSearch(task(SPACE), folder, epochs=[3])
+    for wrong in ([], ["4"], [True]):
+        with pytest.raises(ValueError, match="it must be a list of whole numbers"):
+            FromSearch(task(SPACE), folder, epochs=wrong)
+
+
+def test_a_checkpoint_that_goes_before_it_is_read_is_named(folder):
+    with pytest.raises(UserError, match=r"epoch_0001\.ckpt has gone: a search that is at work keeps its latest only"):
+        load(SPACE, folder / "checkpoints" / "epoch_0001.ckpt")
 
 
 def test_what_a_supernet_has_lost_scores_minus_infinity(folder):

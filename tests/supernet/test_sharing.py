@@ -238,3 +238,10 @@ def test_settings_of_the_machine_may_differ():
     assert differing(one, OmegaConf.merge(same, {"estimator": {"k": [2]}})) == "estimator.k"
     assert differing(one, OmegaConf.merge(same, {"estimator": {"more": 0}})) == "estimator.more"
     assert differing(one, OmegaConf.merge(same, {"seed": 2})) == "seed"
+
+
+def test_what_the_first_process_has_looked_up_the_others_need_not_know():
+    none, found, other = (OmegaConf.create({"estimator": {"epochs": epochs}}) for epochs in (None, [4, 5], [3]))
+    assert differing(none, found) is None
+    assert differing(other, found) == "estimator.epochs"
+    assert differing(OmegaConf.create({"epochs": None}), OmegaConf.create({"epochs": 3})) == "epochs"
