@@ -16,7 +16,7 @@ from supernet.benchmarks.base import Benchmark, Record, UnknownRecordError
 from supernet.compose import build, load_config, save_config, settled
 from supernet.data.images import Images
 from supernet.data.sampling import samples
-from supernet.errors import UserError
+from supernet.errors import SettingsError, UserError
 from supernet.estimators.base import Estimator, Measured, Task
 from supernet.estimators.one_shot import OneShot
 from supernet.evaluation.choosing import chosen, read, write
@@ -172,7 +172,7 @@ def score(
         remedy = "use another estimator"
         if isinstance(estimator, OneShot):
             remedy = "the supernet has lost operations of all: give what it has left: architectures=<run>/shrinkage.csv"
-        raise UserError(f"not one of {len(architectures):,} architectures has a finite score; {remedy}")
+        raise SettingsError(f"not one of {len(architectures):,} architectures has a finite score; {remedy}")
     accuracies = [record.accuracy for record in truth]
     if isinstance(estimator, OneShot) and len(estimator.supernets) > 1:
         from supernet.evaluation.stability import stability, write_stability

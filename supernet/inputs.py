@@ -31,18 +31,20 @@ Inputs = dict[str, dict[str, str]]
 """By the setting what is read, and what it is like."""
 
 
-def fix_checkpoints(estimator: DictConfig) -> None:
-    """Write into an estimator's configuration which epochs' checkpoints are the latest now, and so are taken later too.
+def fix_checkpoints(configuration: DictConfig) -> None:
+    """Write into a configuration, wherever it has estimators by supernets, which checkpoints are the latest now.
+
+    So they are taken later too.
 
     Raises `UserError` where there are none.
     """
-    for value in estimator.values():
+    for value in configuration.values():
         if isinstance(value, DictConfig):
             fix_checkpoints(value)
-    if _is_search(estimator) and estimator.epochs is None:
+    if _is_search(configuration) and configuration.epochs is None:
         from supernet.inherited import checkpoints_of  # takes two seconds to import, for which others have no use
 
-        estimator.epochs = list(checkpoints_of(estimator.run, estimator.checkpoints))
+        configuration.epochs = list(checkpoints_of(configuration.run, configuration.checkpoints))
 
 
 def inputs(configuration: DictConfig, estimator: Estimator, task: Task) -> Inputs:

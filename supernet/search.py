@@ -27,6 +27,7 @@ from supernet.data.modules import SearchData
 from supernet.data.sampling import samples
 from supernet.estimators.base import Task
 from supernet.genotype import FILE, Genotype, git_revision, versions
+from supernet.inputs import fix_checkpoints
 from supernet.launch import launch
 from supernet.modules.compilation import check_statistics
 from supernet.modules.precision import check_precision
@@ -69,6 +70,9 @@ def work(order: Order) -> None:
 def searched(run: Run) -> float:
     """The value of the objective after the search in a run; not a number in a process that only trains."""
     cfg = run.cfg
+    for group in ("shrinkage", "warm_start", "selection"):
+        if cfg[group] and not run.resumed:
+            fix_checkpoints(cfg[group])
     relaxation, formulation = build(cfg.relaxation, "relaxation"), build(cfg.formulation, "formulation")
     check_precision(cfg.trainer.precision, formulation, cfg.arch_precision)
     check_statistics(cfg.recompute, cfg.compile, cfg.cuda_graphs, cfg.trainer.get("sync_batchnorm", False))

@@ -144,7 +144,8 @@ def begin(factory: EstimatorFactory, task: Task, workers: int, devices: Sequence
 
 def _work(payload: bytes, device: str, jobs: Connection, images: Connection) -> None:
     """What another process does: measure what comes until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # this process's parent answers Ctrl-C
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # this process's parent answers Ctrl-C, and whoever asks for the end
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     with suppress(ConnectionError):  # there is nobody left to tell

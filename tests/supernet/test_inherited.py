@@ -106,6 +106,15 @@ def test_two_workers_change_nothing(folder, tmp_path, monkeypatch):
     assert all(row["score"] == -row["loss"] for row in one.values())
 
 
+def test_a_search_by_the_weights_of_another_one_keeps_to_its_checkpoint_too(folder, tmp_path, monkeypatch):
+    settings = [one for one in SEARCH if not one.startswith(("selection", "estimator@", "epochs"))]
+    chosen = ("selection=sample", "selection.n_archs=3", "estimator@selection.estimator=one_shot", "epochs=0",
+              f"selection.estimator.run={folder}", "selection.estimator.recalibration_batches=0",
+              "objective=selection/score")  # fmt: skip
+    assert run(monkeypatch, search, *settings, *chosen, f"hydra.run.dir={tmp_path}/run") == 0
+    assert OmegaConf.load(tmp_path / "run" / "config.yaml").selection.estimator.epochs == [5]
+
+
 def test_a_run_keeps_to_the_checkpoint_that_was_the_latest_when_it_began(folder, tmp_path, monkeypatch, capsys):
     """Another comes up while the evaluation is away; then the one it has begun with changes, and goes."""
     copy, place = shutil.copytree(folder, tmp_path / "search"), tmp_path / "run"
