@@ -126,6 +126,7 @@ def test_where_no_score_is_finite_nothing_is_found(tmp_path):
 def test_without_a_terminal_a_line_says_how_far_the_search_is(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("supernet.evaluation.progress.EVERY", -1.0)
     scored(ledger(tmp_path), FEW[:2])
+    caplog.clear()
     with caplog.at_level("INFO", "supernet"):
         scored(ledger(tmp_path), FEW[:3])
     said = [record.message for record in caplog.records]
