@@ -162,7 +162,7 @@ def measure(name: str, seed: int, args: argparse.Namespace, permuted: bool = Fal
         return Result(record.load(path, SPACE), json.loads((place / "processor.json").read_text()))
     cfg = configuration(name, *args.settings)
     if "workers" in cfg.warm_start:
-        cfg.warm_start.workers = args.workers
+        cfg.warm_start.workers, cfg.warm_start.folder = args.workers, None
     images = images_of(*args.settings)
     task = Task(build_space(cfg.search_space, images), samples(images, seed), seed)
     if permuted:

@@ -24,7 +24,7 @@ from supernet.modules.search import SearchModule
 from supernet.relaxations.base import Relaxation
 from supernet.run import Run
 from supernet.selection.base import Selection
-from supernet.warm_start import record
+from supernet.warm_start import record, scoring
 from supernet.warm_start.architectures import pooled
 from supernet.warm_start.base import Outcome, WarmStart, dropped
 from supernet.warm_start.picture import draw_outcome
@@ -80,17 +80,19 @@ def begin(warm_start: WarmStart, task: Task, run: Run, trainer: pl.Trainer, modu
     """What the warm start leaves of the task's space: found now, or read from the folder of a run that is resumed.
 
     ``module`` is the search without a warm start, whose optimizers are tried before any work. A run that is killed in
-    here starts the filter anew when it is resumed.
+    here goes on after the last network that it has measured when it is resumed.
     """
     path = run.folder / record.FILE
     run.prepare(module)
     if run.resumed and path.exists():
         outcome = record.load(path, task.space)
     else:
+        if not run.resumed:  # of whatever was in the folder before
+            (run.folder / scoring.FILE).unlink(missing_ok=True)
         name = str(run.cfg.choices.warm_start)
         log.info("warm start %s: looking at untrained networks", name)
         try:
-            with run.interruptible("the warm start begins anew"):
+            with run.interruptible():
                 outcome = warm_start(task)
         except ValueError as error:
             raise SettingsError(f"warm_start: {error}") from error

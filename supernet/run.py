@@ -176,10 +176,10 @@ class Run:
         save_config(self.cfg, self.folder)
 
     @contextmanager
-    def interruptible(self, again: str = "what was done is saved") -> Iterator[None]:
+    def interruptible(self) -> Iterator[None]:
         """For work before or after the training: whoever asks it to end, by Ctrl-C or a signal, is obeyed at once.
 
-        ``again`` says what becomes of it in a resumed run.
+        What it does must be saved as it goes.
         """
         requests = Requests()
         requests.listen(at_once=True)
@@ -188,11 +188,11 @@ class Run:
         except BaseException as error:  # whatever the interruption has led to
             if requests.signal is not None:
                 asked = requests.preempted()
-                log.error("%s; %s, go on with resume=%s", asked, again, self.shown)
+                log.error("%s; what was done is saved, go on with resume=%s", asked, self.shown)
                 asked.hand_over(self.folder)
                 raise SystemExit(asked.status) from error
             if isinstance(error, KeyboardInterrupt):
-                log.error("interrupted; %s, go on with resume=%s", again, self.shown)
+                log.error("interrupted; what was done is saved, go on with resume=%s", self.shown)
                 raise SystemExit(130) from error
             raise
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
@@ -26,12 +27,19 @@ class Sample:
         estimator: what scores architectures.
         n_archs: how many different ones are drawn; fewer where the space has not so many.
         keep: the share that is kept.
-        channels: see `Insertion`, as the next one.
+        channels: see `Insertion`, as the next two.
         workers: see there.
+        folder: see there.
     """
 
     def __init__(
-        self, estimator: EstimatorFactory, n_archs: int, keep: float, channels: int | None, workers: int | None
+        self,
+        estimator: EstimatorFactory,
+        n_archs: int,
+        keep: float,
+        channels: int | None,
+        workers: int | None,
+        folder: str | Path | None = None,
     ) -> None:
         check_workers(workers)
         check_channels(channels)
@@ -44,6 +52,7 @@ class Sample:
         self.keep = keep
         self.channels = channels
         self.workers = workers
+        self.folder = None if folder is None else Path(folder)
 
     def check(self, task: Task) -> None:
         """See `WarmStart.check`."""
@@ -56,7 +65,7 @@ class Sample:
         if not sample:
             raise ValueError(f"no valid architecture of {task.space.name} was found")
         small = replace(task, space=thin(task.space, self.channels))
-        values, effort = scored(self.estimator, small, sample, self.workers)
+        values, effort = scored(self.estimator, small, sample, self.workers, self.folder)
         order = values.nan_to_num(nan=-torch.inf).argsort(descending=True, stable=True)
         return [sample[index] for index in order[: max(1, round(self.keep * len(sample)))].tolist()], effort
 
@@ -94,6 +103,7 @@ class Frequencies(OperationFilter):
         protected: see there.
         drop_unchosen: see there.
         kappa: the power of the frequencies.
+        folder: see `Sample`.
     """
 
     def __init__(
@@ -109,11 +119,12 @@ class Frequencies(OperationFilter):
         protected: Sequence[str] = (),
         drop_unchosen: bool = False,
         kappa: float = 0.5,
+        folder: str | Path | None = None,
     ) -> None:
         super().__init__(drop, min_ops, protected, drop_unchosen, kappa)
         if not smoothing > 0:
             raise ValueError(f"smoothing is {smoothing}: it must be positive, so that nothing is ruled out by chance")
-        self.sample = Sample(estimator, n_archs, keep, channels, workers)
+        self.sample = Sample(estimator, n_archs, keep, channels, workers, folder)
         self.smoothing = smoothing
 
     def check(self, task: Task) -> None:
@@ -146,6 +157,7 @@ class Pool(WarmStart):
         keep: see there.
         channels: see there.
         workers: see there.
+        folder: see there.
     """
 
     leaves_pool = True
@@ -157,8 +169,9 @@ class Pool(WarmStart):
         keep: float = 0.5,
         channels: int | None = 16,
         workers: int | None = None,
+        folder: str | Path | None = None,
     ) -> None:
-        self.sample = Sample(estimator, n_archs, keep, channels, workers)
+        self.sample = Sample(estimator, n_archs, keep, channels, workers, folder)
 
     def check(self, task: Task) -> None:
         """See `WarmStart.check`."""

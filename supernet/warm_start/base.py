@@ -80,18 +80,20 @@ class WarmStart(ABC):
         return False
 
     def __call__(self, task: Task) -> Outcome:
-        """What is left of ``task.space``, with the seconds it took; a function of the task but for these.
+        """What is left of ``task.space``; a function of the task but for the seconds it took.
 
-        Raises ValueError where the settings do not fit the task; see `check`.
+        The seconds are those by the clock, and of what was measured before an interruption. Raises ValueError where the
+        settings do not fit the task; see `check`.
         """
         self.check(task)
         start = time.perf_counter()
         outcome = self.look(task)
-        return replace(outcome, effort=replace(outcome.effort, seconds=time.perf_counter() - start))
+        seconds = outcome.effort.seconds + time.perf_counter() - start
+        return replace(outcome, effort=replace(outcome.effort, seconds=seconds))
 
     @abstractmethod
     def look(self, task: Task) -> Outcome:
-        """The same without the seconds."""
+        """The same; the seconds of its effort are those before an interruption alone."""
 
 
 def contested(space: SearchSpace, cell: str) -> Tensor:

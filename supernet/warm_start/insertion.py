@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -40,6 +41,7 @@ class Insertion(OperationFilter):
         protected: see there.
         drop_unchosen: see there.
         kappa: see there.
+        folder: of the run, where measurements are written as they come; None for nowhere.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Insertion(OperationFilter):
         protected: Sequence[str] = (),
         drop_unchosen: bool = False,
         kappa: float = 0.0,
+        folder: str | Path | None = None,
     ) -> None:
         super().__init__(drop, min_ops, protected, drop_unchosen, kappa)
         check_workers(workers)
@@ -63,6 +66,7 @@ class Insertion(OperationFilter):
         self.n_archs = n_archs
         self.channels = channels
         self.workers = workers
+        self.folder = None if folder is None else Path(folder)
 
     def check(self, task: Task) -> None:
         """See `WarmStart.check`."""
@@ -84,6 +88,6 @@ class Insertion(OperationFilter):
             log.warning("%d architectures cannot tell %d effects of operations apart; use a larger n_archs, or null",
                         len(design), free)  # fmt: skip
         values, effort = scored(
-            self.estimator, replace(task, space=thin(task.space, self.channels)), design, self.workers
+            self.estimator, replace(task, space=thin(task.space, self.channels)), design, self.workers, self.folder
         )
         return effects(task.space, design, normal_scores(values)), effort

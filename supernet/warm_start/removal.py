@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from scipy import stats
@@ -37,6 +38,7 @@ class Removal(OperationFilter):
         protected: see there.
         drop_unchosen: see there.
         kappa: see there.
+        folder: see `Insertion`; what is named there is taken away.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Removal(OperationFilter):
         protected: Sequence[str] = (),
         drop_unchosen: bool = False,
         kappa: float = 0.0,
+        folder: str | Path | None = None,
     ) -> None:
         super().__init__(drop, min_ops, protected, drop_unchosen, kappa)
         check_workers(workers)
@@ -60,6 +63,7 @@ class Removal(OperationFilter):
         self.n_seeds = n_seeds
         self.channels = channels
         self.workers = workers
+        self.folder = None if folder is None else Path(folder)
 
     def check(self, task: Task) -> None:
         """See `WarmStart.check`."""
@@ -78,7 +82,9 @@ class Removal(OperationFilter):
         losses, total = [], Effort()
         for number in range(self.n_seeds):
             here = reseeded(replace(task, space=space), number)
-            scores, effort = scored(factory, here, [whole, *without], self.workers)
+            scores, effort = scored(
+                factory, here, [whole, *without], self.workers, self.folder, f"seed {number}, without "
+            )
             if not bool(scores[0].isfinite()):
                 raise ValueError("the whole supernet has no finite score; use another estimator, or another seed")
             losses.append((scores[0] - scores[1:]).split([len(pairs[cell]) for cell in pairs]))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, nullcontext
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,13 +13,17 @@ from torch import Tensor
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
 from supernet.estimators.base import EstimatorFactory, Measured, Task
-from supernet.evaluation.measuring import cores, one_thread
+from supernet.evaluation.measuring import Found, cores, one_thread
 from supernet.evaluation.measuring import measured as measured_by
 from supernet.evaluation.progress import Progress
+from supernet.evaluation.scores import Scores, columns
+from supernet.evaluation.workers import timed
 from supernet.warm_start.base import Effort
-from supernet.warm_start.passes import counted
+from supernet.warm_start.passes import Passes, counted
 
 log = logging.getLogger("supernet")
+FILE = "warm_start_scores.csv"
+"""In a run's folder: a line for each network as soon as it is measured."""
 
 
 def check_workers(workers: int | None) -> None:
@@ -55,14 +59,20 @@ def thin(space: SearchSpace, channels: int | None) -> SearchSpace:
 
 
 def scored(
-    factory: EstimatorFactory, task: Task, architectures: Sequence[Architecture], workers: int | None = None
+    factory: EstimatorFactory,
+    task: Task,
+    architectures: Sequence[Architecture],
+    workers: int | None = None,
+    folder: Path | None = None,
+    title: str = "",
 ) -> tuple[Tensor, Effort]:
     """The scores ``(architectures,)``, in float64, and what they have cost; equal architectures are measured once.
 
-    Raises ValueError where there are several and their scores tell none from another.
+    For the arguments see `measured`. Raises ValueError where there are several architectures and their scores tell none
+    from another.
     """
     different = list(dict.fromkeys(architectures))
-    table, effort = measured(factory, task, different, workers)
+    table, effort = measured(factory, task, different, workers, folder, title)
     place = {architecture: index for index, architecture in enumerate(different)}
     rows = [place[architecture] for architecture in architectures]
     values = check_estimator(factory, task).combine(table[rows])
@@ -77,30 +87,50 @@ def scored(
 
 
 def measured(
-    factory: EstimatorFactory, task: Task, architectures: Sequence[Architecture], workers: int | None = None
+    factory: EstimatorFactory,
+    task: Task,
+    architectures: Sequence[Architecture],
+    workers: int | None = None,
+    folder: Path | None = None,
+    title: str = "",
 ) -> tuple[Tensor, Effort]:
     """What an estimator measures ``(architectures, names)``, in float64, and what that has cost.
 
-    The passes are counted for the first architecture and are the same for all.
+    The passes are counted for the first architecture and are the same for all; the seconds are those of what was
+    measured before an interruption.
 
     Args:
         factory: gives the estimator.
         task: what is looked at.
         architectures: each once.
         workers: processes; None for as many as this one has threads, or cores, and only where that is faster.
+        folder: of the run, where `FILE` gets a line for each as soon as it is measured, and has those of before.
+        title: what tells these lines from others in that file.
     """
-    workers = most_workers(workers, task)
-    start, estimator = time.perf_counter(), check_estimator(factory, task)
-    with Progress(len(architectures), title="warm start") as progress:
-        with one_thread(), counted() as passes:
-            rows = {0: estimator.measurements(architectures[0])}
-        progress.advance()
-        rest = list(enumerate(architectures))[1:]
-        with closing(measured_by(factory, estimator, task, rest, workers)) as others:
-            for number, found in others:
-                rows[number] = found.values
-                progress.advance()
-    table = torch.tensor([rows[number] for number in range(len(architectures))], dtype=torch.float64)
+    workers, estimator = most_workers(workers, task), check_estimator(factory, task)
+    file = None if folder is None else Scores(folder / FILE, columns(estimator))
+    known = {} if file is None else file.read()
+    texts = [title + task.space.format(one) for one in architectures]
+    left = [(number, one) for number, one in enumerate(architectures) if texts[number] not in known]
+    found = {number: known[text] for number, text in enumerate(texts) if text in known}
+    earlier, passes = sum(one.seconds for one in found.values()), Passes()
+
+    def each() -> Iterator[Found]:
+        if left:
+            with one_thread(), counted() as first:
+                one = timed(estimator, left[0][1])
+            passes.forwards, passes.backwards = first.forwards, first.backwards
+            yield left[0][0], one
+            with closing(measured_by(factory, estimator, task, left[1:], workers)) as others:
+                yield from others
+
+    with Progress(len(architectures), len(found), "warm start") as progress, file or nullcontext():
+        for number, one in each():
+            found[number] = one
+            if file is not None:
+                file.append(texts[number], one)
+            progress.advance()
     count = len(architectures)
-    effort = Effort(count, passes.forwards * count, passes.backwards * count, time.perf_counter() - start)
+    table = torch.tensor([found[number].values for number in range(count)], dtype=torch.float64)
+    effort = Effort(count, passes.forwards * count, passes.backwards * count, earlier)
     return table.reshape(count, len(estimator.names)), effort

@@ -39,7 +39,7 @@ THREE = NASBench201(channels=4, cells_per_stage=1, num_classes=3)  # as the sear
 @functools.cache
 def settings(name: str) -> DictConfig:
     """The file with whatever it names, and with small numbers."""
-    cfg = composed("search", f"warm_start={name}").warm_start
+    cfg = composed("search", f"warm_start={name}", "run_dir=.").warm_start
 
     def shrink(node: DictConfig) -> None:
         for key in list(node):
@@ -49,6 +49,8 @@ def settings(name: str) -> DictConfig:
                 node[key] = TINY[key]
 
     shrink(cfg)
+    if "folder" in cfg:
+        cfg.folder = None  # there is no run
     return cfg
 
 

@@ -11,8 +11,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from search_spaces.nasbench201 import NASBench201
+from supernet.evaluation.scores import Scores
 from supernet.search import main
-from supernet.warm_start import record
+from supernet.warm_start import record, scoring
 from tests.commands import QUIET, TINY, only_run, run
 
 SPACE = NASBench201(channels=4, cells_per_stage=1, in_channels=3, num_classes=3)
@@ -107,24 +108,38 @@ def test_a_resumed_search_reads_the_file_and_does_not_look_again(finished, tmp_p
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
-def test_a_search_that_was_killed_in_the_filter_starts_it_anew(finished, tmp_path, monkeypatch):
+def test_a_search_that_was_killed_in_the_filter_goes_on_after_the_last_network(finished, tmp_path, monkeypatch):
     arguments = (*QUIET, *FILTER, "relaxation=dirichlet", "warm_start.kappa=0.5")
-    folder = tmp_path / "run"
+    folder, before = tmp_path / "run", 7
+    scores = folder / scoring.FILE
 
     class Killed(BaseException):
         pass
 
-    def kill(*arguments):
-        raise Killed
+    append = Scores.append
 
+    def killed(self, text, found):
+        append(self, text, found)
+        if len(self.path.read_text().splitlines()) > before:
+            raise Killed
+
+    folder.mkdir()
+    scores.write_text("arch,score,seconds\nof another run,1.0,1.0\n")
     with monkeypatch.context() as patched:
-        patched.setattr("supernet.warm_start.insertion.scored", kill)
+        patched.setattr(Scores, "append", killed)
         with pytest.raises(Killed):
             run(patched, main, *arguments, f"hydra.run.dir={folder}")
     assert not (folder / "warm_start.json").exists()
+    lines = scores.read_text().splitlines()
+    assert len(lines) == 1 + before
+    lines[1] = ",".join([*lines[1].split(",")[:2], "1000.0"])  # as if it had taken so long
+    scores.write_text("".join(line + "\n" for line in lines))
     assert run(monkeypatch, main, f"resume={folder}") == 0
+    assert scores.read_text().splitlines()[: 1 + before] == lines
+    assert len(scores.read_text().splitlines()) == len((finished / scoring.FILE).read_text().splitlines())
     one, other = (checkpoint(path, 2)["state_dict"] for path in (folder, finished))
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    assert json.loads((folder / "warm_start.json").read_text())["seconds"] > 1000
 
 
 def test_ctrl_c_in_the_filter_says_how_to_go_on(tmp_path, monkeypatch, capsys):
@@ -133,7 +148,7 @@ def test_ctrl_c_in_the_filter_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr("supernet.warm_start.insertion.scored", interrupt)
     assert run(monkeypatch, main, *QUIET, *FILTER, f"hydra.run.dir={tmp_path / 'run'}") == 130
-    assert f"interrupted; the warm start begins anew, go on with resume={tmp_path / 'run'}" in capsys.readouterr().out
+    assert f"interrupted; what was done is saved, go on with resume={tmp_path / 'run'}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -145,7 +160,7 @@ def test_asked_to_end_in_the_filter_it_ends_at_once_and_says_so(number, tmp_path
     before = signal.getsignal(number)
     monkeypatch.setattr("supernet.warm_start.insertion.scored", ask)
     assert run(monkeypatch, main, *QUIET, *FILTER, f"hydra.run.dir={tmp_path / 'run'}") == 128 + number
-    expected = f"asked to end by {number.name}; the warm start begins anew, go on with resume={tmp_path / 'run'}"
+    expected = f"asked to end by {number.name}; what was done is saved, go on with resume={tmp_path / 'run'}"
     assert expected in capsys.readouterr().out
     assert signal.getsignal(number) == before
 

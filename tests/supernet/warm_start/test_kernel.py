@@ -120,7 +120,7 @@ def test_labels_matter_to_the_first_number_alone():
 
 @pytest.mark.slow
 def test_on_handwritten_digits_none_and_pooling_score_low():
-    cfg = composed("search", "data=digits", "warm_start=kernel", "warm_start.workers=1")
+    cfg = composed("search", "data=digits", "warm_start=kernel", "warm_start.workers=1", "warm_start.folder=null")
     images = instantiate(cfg.data)
     space = NASBench201(in_channels=images.channels, num_classes=images.num_classes)
     outcome = instantiate(cfg.warm_start)(Task(space, samples(images, 0), 0))
