@@ -149,9 +149,10 @@ def score(
             architectures = read(str(folder / ARCHITECTURES), space)
         else:
             architectures = chosen(str(cfg.architectures), space, cfg.seed, str(cfg.filter))
-        truth = records(benchmark, architectures, str(cfg.dataset), cfg.table_epochs) if benchmark else []
-        if benchmark and cfg.filter == "unique":
-            truth = class_means(benchmark, space, architectures, str(cfg.dataset), cfg.table_epochs)
+        wanted = list(space.enumerate()) if benchmark and cfg.filter == "unique" else architectures
+        truth = records(benchmark, wanted, str(cfg.dataset), cfg.table_epochs) if benchmark else []
+        if wanted is not architectures:
+            truth = class_means(space, architectures, dict(zip(wanted, truth, strict=True)))
         if not resumed:
             check_unused(folder)  # where there are no locks, another process may have been quicker
             write(folder / ARCHITECTURES, architectures, space)

@@ -5,8 +5,8 @@ A genotype may come from somebody else: names and plain values are taken from it
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -99,7 +99,8 @@ def data_of(genotype: Genotype | str) -> tuple[DictConfig, str]:
     for key, value in arguments.items() if isinstance(arguments, dict) else ():
         if key == "num_images" and cfg.get(key) is None:
             continue  # what was found on a part of the images is trained on all
-        if key == "root" and isinstance(value, str) and not Path(value).is_dir():
+        there = isinstance(value, str) and os.path.isdir(value)  # noqa: PTH112 (not an error where one may not look)
+        if key == "root" and not there:
             continue  # it was searched on another machine
         if key in cfg and key not in own and not str(key).startswith("_") and plain(value):
             OmegaConf.update(cfg, key, value)

@@ -87,9 +87,11 @@ def compare(folder: Path, found: Inputs) -> None:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """The SHA-256 of a file; of a run's configuration without its folder, which may be reached in several ways."""
     found = hashlib.sha256()
     with path.open("rb") as file:
+        if path.name == CONFIG:
+            found.update(b"".join(line for line in file if not line.startswith(b"run_dir:")))
         while part := file.read(2**20):
             found.update(part)
     return found.hexdigest()

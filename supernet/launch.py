@@ -37,7 +37,7 @@ CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path
 SYNTAX = "a setting is given as name=value; quote a value with brackets or spaces, as in 'name=\"a value\"'"
 
 TEXTS = ("genotype", "resume", "data.root", "log_dir", "hydra.run.dir", "trained")
-PATHS = (".path", ".trained", ".run")
+ENDINGS = (".path", ".trained", ".run")
 """Settings whose values are texts or paths, to be taken as they are; those of estimators and costs by their endings."""
 
 OF_MACHINE = ("workers=", "num_nodes=", "timeout=")
@@ -99,8 +99,8 @@ def _check_log_dir(arguments: list[str]) -> None:
 def _prepare(argument: str) -> str:
     """Quote values that Hydra's grammar would take apart: architecture strings and paths."""
     key, separator, value = argument.partition("=")
-    is_text = key in TEXTS or (key.endswith(PATHS) and value != "null")
-    is_text = is_text or (key == "architectures" and not value.isdecimal())  # else it is a number
+    is_text = (key in TEXTS or key.endswith(ENDINGS) or ".files." in key) and value != "null"
+    is_text = is_text or (key == "architectures" and not value.replace("_", "").isdecimal())  # else it is a number
     if separator and is_text and value and value[0] not in "'\"[{$":
         return f"{key}={_quoted(value)}"
     return argument

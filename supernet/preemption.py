@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -20,6 +21,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 NEAR = 900.0
 """Seconds before the end of a job's time in which SIGTERM means that end, and not a user who cancels."""
+
+AT_ONCE = 1.0
+"""Seconds in which signals are one request."""
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
@@ -72,6 +76,7 @@ class Requests:
 
     def __init__(self, others: dict[int, Handler] | None = None) -> None:
         self.signal: int | None = None
+        self._raised = -math.inf
         self._before = others or {number: signal.getsignal(number) for number in SIGNALS}
 
     def listen(self, at_once: bool = False) -> None:
@@ -98,8 +103,9 @@ class Requests:
         self.signal = number
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        first, self.signal = self.signal is None, number
-        if first:
+        """Once for a request that several send, and again if it is repeated: an exception can be lost in a callback."""
+        self.signal, before, self._raised = number, self._raised, time.monotonic()
+        if self._raised - before > AT_ONCE:
             raise KeyboardInterrupt
 
 

@@ -149,7 +149,7 @@ class Run:
                 *configured,
                 *callbacks,
                 EpochCheckpoint(self.folder / CHECKPOINTS, self.cfg.get("checkpoint_every")),
-                Interim(self.folder / CHECKPOINTS, self.cfg.get("checkpoint_minutes")),
+                Interim(self.folder / CHECKPOINTS, self.cfg.get("checkpoint_minutes"), bool(self.cfg.get("selection"))),
             ],
             logger=logger,
             enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in configured),
@@ -177,22 +177,21 @@ class Run:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """For work before or after the training: whoever asks it to end, by Ctrl-C or a signal, is obeyed at once.
-
-        What it does must be saved as it goes.
-        """
+        """For work before or after the training: whoever asks it to end, by Ctrl-C or a signal, is obeyed at once."""
         requests = Requests()
         requests.listen(at_once=True)
         try:
             yield
+            if requests.signal is not None:  # whoever was interrupted did not heed it
+                raise KeyboardInterrupt
         except BaseException as error:  # whatever the interruption has led to
             if requests.signal is not None:
                 asked = requests.preempted()
-                log.error("%s; what was done is saved, go on with resume=%s", asked, self.shown)
+                log.error("%s; go on with resume=%s", asked, self.shown)
                 asked.hand_over(self.folder)
                 raise SystemExit(asked.status) from error
             if isinstance(error, KeyboardInterrupt):
-                log.error("interrupted; what was done is saved, go on with resume=%s", self.shown)
+                log.error("interrupted; go on with resume=%s", self.shown)
                 raise SystemExit(130) from error
             raise
         finally:

@@ -31,11 +31,13 @@ class Interim(pl.callbacks.Checkpoint):
     Args:
         folder: where checkpoints are.
         minutes: between two of them, by the clock of any process; None for never.
+        followed: whether there is long work after the training, so that a run asked to end does so before it.
     """
 
-    def __init__(self, folder: Path, minutes: float | None) -> None:
+    def __init__(self, folder: Path, minutes: float | None, followed: bool = False) -> None:
         self.folder = folder
         self.minutes = minutes
+        self.followed = followed
         self._requests = Requests()
         self._saved = time.monotonic()
         self._saving = False
@@ -84,13 +86,8 @@ class Interim(pl.callbacks.Checkpoint):
         """End here if that was asked for; the checkpoint of the epoch is there."""
         self._saved = time.monotonic()
         last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if averages.any_of(self._requests.signal is not None) and not last:
+        if averages.any_of(self._requests.signal is not None) and (self.followed or not last):
             raise self._requests.preempted()
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen no longer: what follows has its own answer to signals."""
-        if trainer.world_size == 1:  # else nothing follows in this process
-            self._requests.ignore()
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

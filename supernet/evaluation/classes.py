@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
-from supernet.benchmarks.base import Benchmark, Record
+from supernet.benchmarks.base import Record
 from supernet.errors import UserError
 
 
@@ -32,14 +32,11 @@ def first_of_each(space: SearchSpace) -> Callable[[Architecture], bool]:
 
 
 def class_means(
-    benchmark: Benchmark, space: SearchSpace, architectures: Sequence[Architecture], dataset: str, epochs: int | None
+    space: SearchSpace, architectures: Sequence[Architecture], known: Mapping[Architecture, Record]
 ) -> list[Record]:
-    """For each architecture the mean of what is recorded of all architectures of its class; see `Benchmark.query`."""
-    classify, members = classifier(space), defaultdict[str, list[Architecture]](list)
-    for one in space.enumerate():
-        members[classify(one)].append(one)
-    found = []
-    for one in architectures:
-        records = [benchmark.query(member, dataset, epochs) for member in members[classify(one)]]
-        found.append(replace(records[0], accuracy=statistics.fmean(record.accuracy for record in records)))
-    return found
+    """For each architecture the mean of what is known of all architectures of its class."""
+    classify, members = classifier(space), defaultdict[str, list[Record]](list)
+    for one, record in known.items():
+        members[classify(one)].append(record)
+    classes = [members[classify(one)] for one in architectures]
+    return [replace(some[0], accuracy=statistics.fmean(record.accuracy for record in some)) for some in classes]

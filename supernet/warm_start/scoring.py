@@ -76,13 +76,13 @@ def scored(
     place = {architecture: index for index, architecture in enumerate(different)}
     rows = [place[architecture] for architecture in architectures]
     values = check_estimator(factory, task).combine(table[rows])
-    lost, several = int((~table.isfinite()).any(dim=1).sum()), len(different) > 1
-    if several and lost == len(different):
-        raise ValueError(f"none of {lost} networks has a finite score; choose another estimator")
+    lost, several = int((~values.isfinite()).sum()), len(different) > 1
+    if several and lost == len(values):
+        raise ValueError(f"none of {len(different)} networks has a finite score; choose another estimator")
     if several and bool((values == values[0]).all()):
         raise ValueError(f"all {len(different)} networks have the same score; choose another estimator")
     if lost:
-        log.warning("%d of %d networks have no finite score and rank last", lost, len(different))
+        log.warning("%d of %d scores are not finite and rank last", lost, len(values))
     return values, effort
 
 

@@ -148,7 +148,7 @@ def test_ctrl_c_in_the_filter_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr("supernet.warm_start.insertion.scored", interrupt)
     assert run(monkeypatch, main, *QUIET, *FILTER, f"hydra.run.dir={tmp_path / 'run'}") == 130
-    assert f"interrupted; what was done is saved, go on with resume={tmp_path / 'run'}" in capsys.readouterr().out
+    assert f"interrupted; go on with resume={tmp_path / 'run'}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -160,7 +160,7 @@ def test_asked_to_end_in_the_filter_it_ends_at_once_and_says_so(number, tmp_path
     before = signal.getsignal(number)
     monkeypatch.setattr("supernet.warm_start.insertion.scored", ask)
     assert run(monkeypatch, main, *QUIET, *FILTER, f"hydra.run.dir={tmp_path / 'run'}") == 128 + number
-    expected = f"asked to end by {number.name}; what was done is saved, go on with resume={tmp_path / 'run'}"
+    expected = f"asked to end by {number.name}; go on with resume={tmp_path / 'run'}"
     assert expected in capsys.readouterr().out
     assert signal.getsignal(number) == before
 

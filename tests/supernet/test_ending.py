@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 
 import pytest
 import torch
@@ -118,6 +120,23 @@ def test_an_interrupted_search_goes_on_and_its_seconds_count(finished, tmp_path,
     assert genotype(folder)["architecture"] == genotype(finished)["architecture"]
     assert scores(folder) == scores(finished)
     assert genotype(folder)["metrics"]["seconds"] > 1000
+
+
+@pytest.mark.parametrize("heeded", [True, False])
+def test_asked_to_end_while_it_chooses_a_search_ends_and_says_so(heeded, tmp_path, monkeypatch, capsys):
+    """An exception that a signal raises is lost where it comes in a callback: then the request is heeded later."""
+
+    def ask(self, module, images):
+        try:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        except KeyboardInterrupt:
+            if heeded:
+                raise
+
+    monkeypatch.setattr("supernet.selection.sample.SampleSelection.select", ask)
+    assert run(monkeypatch, main, *SAMPLE, f"hydra.run.dir={tmp_path}/run") == 128 + signal.SIGUSR1
+    assert f"asked to end by SIGUSR1; go on with resume={tmp_path}/run" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "genotype.json").exists()
 
 
 def test_a_new_run_in_an_old_folder_takes_nothing_from_it(finished, tmp_path, monkeypatch):

@@ -189,8 +189,8 @@ def test_paths_are_taken_as_they_are(name, monkeypatch, tmp_path):
 
 
 def test_numbers_and_what_is_left_out_are_no_paths(monkeypatch, tmp_path):
-    (cfg,) = given(monkeypatch, tmp_path / "a", "architectures=40", "estimator.path=null")
-    assert cfg.architectures == 40
+    (cfg,) = given(monkeypatch, tmp_path / "a", "architectures=1_000", "estimator.path=null")
+    assert cfg.architectures == 1000
     assert cfg.estimator.path is None
     (cfg,) = given(monkeypatch, tmp_path / "b", "architectures=all")
     assert cfg.architectures == "all"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from supernet.estimators.base import Task
 from supernet.estimators.proxies.base import Proxy
+from supernet.estimators.supernets import Mixed
 
 WORST = 1e5
 """The largest condition number, and that of a kernel that is singular as far as can be computed."""
@@ -43,21 +44,22 @@ class NTKCondition(Proxy):
 
     def measure(self, network: nn.Module, images: Tensor, labels: Tensor) -> float:
         """See `condition_number`."""
-        return -condition_number(tangent_kernel(network, images))
+        return -condition_number(tangent_kernel(network, images), of_supernet=isinstance(network, Mixed))
 
 
-def condition_number(kernel: Tensor) -> float:
+def condition_number(kernel: Tensor, of_supernet: bool = False) -> float:
     """The largest eigenvalue over the smallest, at most 1e5; 1e5 too where the smallest is not positive.
 
-    Where batch norms hold the sum over the images constant whatever the weights are, as in supernets of DARTS's space,
-    all of whose operations end in one, that sum is left out: its eigenvalue is zero in every network, or the rounding
-    errors in its place, and would decide alone. The published code leaves nothing out.
+    Batch norms hold the sum over the images constant, whatever the weights are, in supernets of DARTS's space, all of
+    whose operations end in one. It is left out there: its eigenvalue is zero in every one, or the rounding errors in
+    its place, and would decide alone. The published code leaves nothing out. Of architectures some have it and some
+    have not, and those that have are the worst.
     """
     if not bool(kernel.isfinite().all()):
         return WORST
     kernel = kernel.double()
     values = torch.linalg.eigvalsh(kernel)
-    if len(values) > 1 and float(kernel.sum()) / len(kernel) < CONSTANT * float(values.sum()):
+    if of_supernet and len(values) > 1 and float(kernel.sum()) / len(kernel) < CONSTANT * float(values.sum()):
         values = values[1:]
     return min(WORST, float(values[-1] / values[0])) if float(values[0]) > 0 else WORST
 

@@ -130,6 +130,17 @@ def test_asked_to_end_after_the_last_batch_a_run_finishes_its_epoch(monkeypatch,
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["epoch_0001.ckpt"]
 
 
+def test_asked_to_end_in_the_last_epoch_a_run_ends_before_a_choice_that_takes_long(monkeypatch, tmp_path):
+    settings = (*TINY, "logger=none", "trainer.limit_train_batches=2", "epochs=1")
+    assert run(monkeypatch, search.main, *settings, ASK % (0, 1), f"hydra.run.dir={tmp_path}/one") == 0
+    choice = ("selection=sample", "selection.n_archs=2", "selection.estimator.batch_size=8")
+    place = tmp_path / "two"
+    asked = (*settings, *choice, ASK % (0, 1), f"hydra.run.dir={place}")
+    assert run(monkeypatch, search.main, *asked) == 128 + signal.SIGTERM
+    assert [path.name for path in (place / "checkpoints").iterdir()] == ["epoch_0001.ckpt"]
+    assert not (place / "scores.csv").exists()
+
+
 def test_another_number_of_processes_takes_mean_and_sum():
     module = torch.nn.ModuleDict({"norm": torch.nn.BatchNorm1d(2), "loss": Mean()})
     saved = []

@@ -126,7 +126,7 @@ class Given(Measured):
 def test_what_is_no_number_passes_through_and_is_told_of(caplog):
     values = scored(lambda task: Given(task, -math.inf, 3.0), task(), architectures(2), 1)[0]
     assert values.tolist() == [-math.inf, 3.0]
-    assert "1 of 2 networks have no finite score and rank last" in caplog.text
+    assert "1 of 2 scores are not finite and rank last" in caplog.text
 
 
 @pytest.mark.parametrize(

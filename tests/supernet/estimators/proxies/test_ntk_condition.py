@@ -53,14 +53,20 @@ def test_a_sum_that_batch_norms_hold_constant_is_left_out(space):
     sums = torch.ones(4, 4, dtype=torch.float64) / 4
     assert float((sums @ kernel).norm() / kernel.norm()) < 1e-12
     rest = torch.linalg.eigvalsh(kernel + sums * kernel.trace())[:3]  # the sum is the largest now
-    assert condition_number(kernel) == pytest.approx(float(rest[2] / rest[0]))
+    assert condition_number(kernel, of_supernet=True) == pytest.approx(float(rest[2] / rest[0]))
+    made, images = NTKCondition(task(thin, size=16), batch_size=4, channels=None), task(thin, size=16).samples.batch(4)
+    assert made.measure(net, images[0].double(), images[1]) == pytest.approx(-float(rest[2] / rest[0]))
     noisy = kernel + 1e-11 * kernel.trace() * torch.diag(torch.tensor([1.0, -1, 1, -1], dtype=torch.float64))
-    assert condition_number(noisy) == pytest.approx(float(rest[2] / rest[0]), rel=1e-6)
+    assert condition_number(noisy, of_supernet=True) == pytest.approx(float(rest[2] / rest[0]), rel=1e-6)
+    assert condition_number(kernel) == condition_number(noisy) == 1e5  # of an architecture, which others do better than
 
 
 def test_one_image_has_an_even_spectrum_and_equal_images_have_not():
-    assert condition_number(torch.ones(1, 1)) == 1
-    assert condition_number(torch.ones(3, 3)) == condition_number(torch.zeros(3, 3)) == 1e5
+    for of_supernet in (False, True):
+        assert condition_number(torch.ones(1, 1), of_supernet) == 1
+        assert (
+            condition_number(torch.ones(3, 3), of_supernet) == condition_number(torch.zeros(3, 3), of_supernet) == 1e5
+        )
 
 
 def test_the_score_is_higher_for_an_even_spectrum():
