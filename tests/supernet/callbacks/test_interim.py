@@ -63,12 +63,16 @@ def interrupted(monkeypatch, main, folder, epoch, batch, *settings) -> Path:
     """A run that was asked to end after this batch, as it is when it has gone on to its end."""
     assert run(monkeypatch, main, *settings, ASK % (epoch, batch), f"hydra.run.dir={folder}") == 128 + signal.SIGTERM
     assert newest_checkpoint(folder / "checkpoints").name == f"within_{epoch + 1:04d}.ckpt"
+    assert resumed(monkeypatch, main, folder) == 0
+    assert not (folder / "checkpoints" / f"within_{epoch + 1:04d}.ckpt").exists()
+    return folder
+
+
+def resumed(monkeypatch, main, folder) -> int:
     config = OmegaConf.load(folder / "config.yaml")
     del config.callbacks.fault  # resume= calls no code that only a saved configuration names
     OmegaConf.save(config, folder / "config.yaml")
-    assert run(monkeypatch, main, f"resume={folder}") == 0
-    assert not (folder / "checkpoints" / f"within_{epoch + 1:04d}.ckpt").exists()
-    return folder
+    return run(monkeypatch, main, f"resume={folder}")
 
 
 def compare(folder: Path, whole: Path) -> None:
@@ -139,6 +143,9 @@ def test_asked_to_end_in_the_last_epoch_a_run_ends_before_a_choice_that_takes_lo
     assert run(monkeypatch, search.main, *asked) == 128 + signal.SIGTERM
     assert [path.name for path in (place / "checkpoints").iterdir()] == ["epoch_0001.ckpt"]
     assert not (place / "scores.csv").exists()
+    assert resumed(monkeypatch, search.main, place) == 0
+    assert (place / "scores.csv").exists()
+    assert len(history(place)) == 1
 
 
 def test_another_number_of_processes_takes_mean_and_sum():
