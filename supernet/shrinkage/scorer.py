@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from torch import Tensor
 
 from search_spaces.architecture import Architecture
 from supernet.estimators.base import EstimatorFactory, Measured, Task
-from supernet.evaluation.measuring import Found, measured, one_thread
+from supernet.evaluation.measuring import Found
 from supernet.evaluation.progress import Progress
 from supernet.evaluation.scores import Measurement, Scores, columns
 from supernet.warm_start.base import Effort
-from supernet.warm_start.passes import counted
-from supernet.warm_start.scoring import most_workers, thin
+from supernet.warm_start.passes import Passes
+from supernet.warm_start.scoring import each, most_workers, thin
 
 FILE = "shrinkage_scores.csv"
 """In a run's folder: a line for each architecture as soon as it is scored."""
@@ -55,7 +55,7 @@ class Scorer:
         self._file = None if folder is None else Scores(folder / FILE, columns(self.estimator))
         self._known = {} if self._file is None else self._file.read()
         self._asked: dict[Architecture, Measurement] = {}
-        self._passes: tuple[int, int] | None = None  # forwards and backwards, those of the first architecture
+        self._passes = Passes()
         self._earlier = sum(one.seconds for one in self._known.values())
 
     @property
@@ -66,8 +66,8 @@ class Scorer:
     @property
     def effort(self) -> Effort:
         """What all of it has cost; the seconds are those that a resumed search found in the file."""
-        forwards, backwards = (self.queries * number for number in self._passes or (0, 0))
-        return Effort(self.queries, forwards, backwards, self._earlier)
+        count, passes = self.queries, self._passes
+        return Effort(count, count * passes.forwards, count * passes.backwards, self._earlier)
 
     def ask(self, architectures: Sequence[Architecture], what: str) -> None:
         """Score those that are new; ``what`` is shown beside the progress. The file gets a line for each."""
@@ -100,11 +100,4 @@ class Scorer:
             seconds = (time.perf_counter() - start) / len(new)
             yield from ((number, Measurement((value,), seconds)) for number, value in enumerate(values))
             return
-        if self._passes is None:
-            with one_thread(), counted() as passes:
-                found = list(measured(self.factory, self.estimator, self.task, left[:1], 1))
-            self._passes = (passes.forwards, passes.backwards)
-            yield from found
-            left = left[1:]
-        with closing(measured(self.factory, self.estimator, self.task, left, self.workers)) as others:
-            yield from others
+        yield from each(self.factory, self.estimator, self.task, left, self.workers, self._passes)

@@ -13,11 +13,11 @@ from torch import Tensor
 from search_spaces.architecture import Architecture
 from search_spaces.space import SearchSpace
 from supernet.estimators.base import EstimatorFactory, Measured, Task
-from supernet.evaluation.measuring import Found, cores, one_thread
+from supernet.evaluation.measuring import Found, cores
 from supernet.evaluation.measuring import measured as measured_by
 from supernet.evaluation.progress import Progress
 from supernet.evaluation.scores import Scores, columns
-from supernet.evaluation.workers import timed
+from supernet.evaluation.workers import Numbered
 from supernet.warm_start.base import Effort
 from supernet.warm_start.passes import Passes, counted
 
@@ -86,6 +86,25 @@ def scored(
     return values, effort
 
 
+def each(
+    factory: EstimatorFactory,
+    estimator: Measured,
+    task: Task,
+    architectures: Sequence[Numbered],
+    workers: int | None,
+    passes: Passes,
+) -> Iterator[Found]:
+    """See `supernet.evaluation.measuring.measured`; ``passes`` gets those of the first, where it has none yet."""
+    if architectures and not passes.networks:
+        with counted() as first:
+            found = list(measured_by(factory, estimator, task, architectures[:1], 1))
+        passes.networks, passes.forwards, passes.backwards = 1, first.forwards, first.backwards
+        yield from found
+        architectures = architectures[1:]
+    with closing(measured_by(factory, estimator, task, architectures, workers)) as others:
+        yield from others
+
+
 def measured(
     factory: EstimatorFactory,
     task: Task,
@@ -114,18 +133,8 @@ def measured(
     left = [(number, one) for number, one in enumerate(architectures) if texts[number] not in known]
     found = {number: known[text] for number, text in enumerate(texts) if text in known}
     earlier, passes = sum(one.seconds for one in found.values()), Passes()
-
-    def each() -> Iterator[Found]:
-        if left:
-            with one_thread(), counted() as first:
-                one = timed(estimator, left[0][1])
-            passes.forwards, passes.backwards = first.forwards, first.backwards
-            yield left[0][0], one
-            with closing(measured_by(factory, estimator, task, left[1:], workers)) as others:
-                yield from others
-
     with Progress(len(architectures), len(found), "warm start") as progress, file or nullcontext():
-        for number, one in each():
+        for number, one in each(factory, estimator, task, left, workers, passes):
             found[number] = one
             if file is not None:
                 file.append(texts[number], one)

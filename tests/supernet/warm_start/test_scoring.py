@@ -6,6 +6,7 @@ import torch
 from search_spaces.nasbench201 import NASBench201
 from supernet.estimators.base import Measured
 from supernet.estimators.proxies.grad_norm import GradNorm
+from supernet.evaluation.scores import Measurement
 from supernet.warm_start import scoring
 from supernet.warm_start.kernel import Kernels
 from supernet.warm_start.scoring import check_estimator, check_workers, measured, scored, thin
@@ -43,16 +44,16 @@ def test_unless_told_there_are_as_many_processes_as_threads(threads, workers, mo
 
     def record(factory, estimator, some, rest, number):
         seen.append(number)
-        yield from ()
+        yield from ((one, Measurement((1.0,), 1.0)) for one, _ in rest)
 
     monkeypatch.setattr(scoring, "measured_by", record)
     monkeypatch.setattr(scoring, "cores", lambda: 2)
     torch.set_num_threads(threads)
-    measured(gradients, task(), architectures(1))
-    assert seen == [workers]  # None: all cores, where that is faster
+    measured(gradients, task(), architectures(2))
+    assert seen == [1, workers]  # the first here; None: all cores, where that is faster
     assert torch.get_num_threads() == threads
-    measured(gradients, task(), architectures(1), 5)
-    assert seen[1] == 5
+    measured(gradients, task(), architectures(2), 5)
+    assert seen[3] == 5
 
 
 def test_every_network_is_looked_at_with_one_thread():
