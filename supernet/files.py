@@ -56,14 +56,16 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mappin
     Raises `UserError` that names the line where it is no such file.
     """
     with open_text(path) as file:
-        reader = csv.DictReader((line if line.strip() else "\n" for line in file), skipinitialspace=True, restval="")
+        reader = csv.reader(file, skipinitialspace=True)
+        rows = (row for row in reader if any(map(str.strip, row)))
         try:
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            header = [name.strip() for name in next(rows, [])]
             for name in columns:
-                if name not in reader.fieldnames:
-                    there = ", ".join(map(repr, reader.fieldnames)) or "none"
+                if name not in header:
+                    there = ", ".join(map(repr, header)) or "none"
                     raise UserError(f"{path} has no column `{name}`; its columns, separated by commas, are {there}")
-            for row in reader:
-                yield reader.reader.line_num, {name: row[name] for name in columns}
+            for row in rows:
+                cells = dict(zip(header, map(str.strip, row), strict=False))
+                yield reader.line_num, {name: cells.get(name, "") for name in columns}
         except csv.Error as error:
-            raise UserError(f"{path}, line {reader.reader.line_num}: {error}") from error
+            raise UserError(f"{path}, line {reader.line_num}: {error}") from error

@@ -41,6 +41,11 @@ def test_a_table_is_read_with_its_lines_blank_ones_passed_over(content, tmp_path
     assert list(read_table(tmp_path / "t.csv", ["a", "b"])) == TABLE
 
 
+def test_blank_lines_before_a_table_and_within_a_quoted_cell(tmp_path):
+    (tmp_path / "t.csv").write_text(' \n\na , b\n1 ,"x\n \ny" \n')
+    assert list(read_table(tmp_path / "t.csv", ["a", "b"])) == [(6, {"a": "1", "b": "x\n \ny"})]
+
+
 @pytest.mark.parametrize(("content", "message"), [
     (b"a;b\n1;x\n", "has no column `a`; its columns, separated by commas, are 'a;b'"),
     (b"a\tb\n1\tx\n", r"no column `a`; its columns, separated by commas, are 'a\\tb'"),
